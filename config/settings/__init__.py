@@ -1,0 +1,1 @@
+"""Settings by environment: local (the default of `manage.py`), test, production."""
