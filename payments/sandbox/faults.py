@@ -1,0 +1,218 @@
+"""Faults on request: what to get wrong, for which calls or events, and how often."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .errors import invalid
+from .store import Obj
+
+WEBHOOK = ("drop", "delay", "duplicate", "reorder", "bad_signature", "wrong_endpoint")
+API = (
+    "error_500_before",
+    "error_500_after",
+    "rate_limit_429",
+    "conflict_409",
+    "hang_before",
+    "hang_after",
+    "slow",
+    "capture_fails",
+)
+PAY = ("decline",)
+RACE = ("pay_and_expire",)
+KINDS = WEBHOOK + API + PAY + RACE
+
+# Which facts each kind can be narrowed by.
+_MATCHABLE = {
+    **dict.fromkeys(WEBHOOK, ("type", "endpoint", "account", "object", "connect")),
+    **dict.fromkeys(API, ("operation", "account", "object", "idempotency_key")),
+    **dict.fromkeys(PAY + RACE, ("account", "session")),
+}
+_OPTIONS: dict[str, Obj] = {
+    "delay": {"seconds": 5.0},
+    "slow": {"seconds": 2.0},
+    "duplicate": {"copies": 2},
+    "reorder": {"count": 2},
+    "wrong_endpoint": {"endpoint": None},
+    "rate_limit_429": {"should_retry": False},
+    "pay_and_expire": {"winner": None},
+}
+
+
+@dataclass
+class Withheld:
+    """A request whose answer is being kept back."""
+
+    operation: str
+    effect_done: bool
+    idempotency_key: str | None
+    object: str
+    since: float = field(default_factory=time.time)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class Fault:
+    """One instruction. ``remaining`` counts down to 0; ``None`` means until it is cleared."""
+
+    id: str
+    kind: str
+    match: Obj
+    options: Obj
+    remaining: int | None
+    used: int = 0
+    withheld: list[Withheld] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+
+    def fits(self, facts: Obj) -> bool:
+        """Whether every condition of ``match`` holds; texts may be lists and use ``*``."""
+        return self.remaining != 0 and all(
+            _fits(wanted, facts.get(name)) for name, wanted in self.match.items()
+        )
+
+    def spend(self) -> None:
+        """Count one use."""
+        self.used += 1
+        if self.remaining is not None:
+            self.remaining -= 1
+
+    @property
+    def over(self) -> bool:
+        """Spent, with nothing kept back any more."""
+        return self.remaining == 0 and not self.withheld and not self.held
+
+    def summary(self) -> Obj:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "match": self.match,
+            **self.options,
+            "remaining": self.remaining,
+            "used": self.used,
+            "withheld": len(self.withheld),
+            "held": list(self.held),
+        }
+
+
+def _fits(wanted: Any, found: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(_fits(entry, found) for entry in wanted)
+    if isinstance(wanted, str) and isinstance(found, str):
+        return fnmatchcase(found, wanted)
+    return bool(wanted == found)
+
+
+class FaultBox:
+    """All faults in force, in the order they were asked for. They do not survive a restart."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._numbers = itertools.count(1)
+
+    def add(self, asked: Obj) -> Fault:
+        """Put a fault in force; raises the API's error for one that makes no sense."""
+        kind, match, options, times = _read(asked)
+        with self._lock:
+            fault = Fault(f"fault_{next(self._numbers)}", kind, match, options, times)
+            self._faults.append(fault)
+        return fault
+
+    def list(self) -> list[Obj]:
+        """Every fault still in force, or still keeping something back."""
+        with self._lock:
+            return [fault.summary() for fault in self._faults if not fault.over]
+
+    def clear(self, id: str | None = None) -> list[Fault]:
+        """Lift one fault, or all; answers and deliveries kept back are let go."""
+        with self._lock:
+            lifted = [fault for fault in self._faults if id in (None, fault.id)]
+            self._faults = [fault for fault in self._faults if fault not in lifted]
+            for fault in lifted:
+                for request in fault.withheld:
+                    request.released.set()
+        return lifted
+
+    def take(self, kinds: tuple[str, ...], facts: Obj) -> Fault | None:
+        """The first fault of ``kinds`` that fits, used once."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if not fault.over]
+            for fault in self._faults:
+                if fault.kind in kinds and fault.fits(facts):
+                    if fault.kind != "reorder":
+                        fault.spend()
+                    return fault
+        return None
+
+    def hold(self, fault: Fault, delivery: int) -> list[int]:
+        """Keep a delivery back; when the group is full, all of it, last first."""
+        with self._lock:
+            fault.held.append(delivery)
+            if fault in self._faults and len(fault.held) < fault.options["count"]:
+                return []
+            fault.spend()
+            group, fault.held = fault.held[::-1], []
+            return group
+
+    def withhold(self, fault: Fault, request: Withheld) -> None:
+        """Register a request that waits for ``fault`` to be lifted."""
+        with self._lock:
+            if fault in self._faults:
+                fault.withheld.append(request)
+            else:
+                request.released.set()
+
+    def forget(self, fault: Fault, request: Withheld) -> None:
+        """The request waits no more."""
+        with self._lock:
+            if request in fault.withheld:
+                fault.withheld.remove(request)
+
+    def withheld(self) -> list[Obj]:
+        """Requests being kept waiting now."""
+        with self._lock:
+            return [
+                {
+                    "fault": fault.id,
+                    "operation": request.operation,
+                    "object": request.object,
+                    "effect_done": request.effect_done,
+                    "idempotency_key": request.idempotency_key,
+                    "since": request.since,
+                }
+                for fault in self._faults
+                for request in fault.withheld
+            ]
+
+
+def _read(asked: Obj) -> tuple[str, Obj, Obj, int | None]:
+    kind = asked.get("kind")
+    if kind not in KINDS:
+        raise invalid(f"`kind` must be one of {', '.join(KINDS)}.", "kind")
+    options = {**_OPTIONS.get(kind, {})}
+    match = asked.get("match") or {}
+    unknown = set(match) - set(_MATCHABLE[kind]) if isinstance(match, dict) else {"match"}
+    unknown |= set(asked) - {"kind", "match", "times"} - set(options)
+    if unknown:
+        raise invalid(f"Not known to `{kind}`: {', '.join(sorted(unknown))}.", "match")
+    options.update({name: asked[name] for name in options if name in asked})
+    _check_options(kind, options)
+    times = asked.get("times", 1)
+    if times is not None and (not isinstance(times, int) or times < 1):
+        raise invalid("`times` must be a whole number from 1, or null for no end.", "times")
+    return kind, match, options, times
+
+
+def _check_options(kind: str, options: Obj) -> None:
+    for name, least in (("seconds", 0), ("copies", 2), ("count", 2)):
+        value = options.get(name, least)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+            raise invalid(f"`{name}` must be a number from {least}.", name)
+    if kind == "pay_and_expire" and options["winner"] not in ("pay", "expire", None):
+        raise invalid('`winner` must be "pay", "expire" or null.', "winner")

@@ -1,0 +1,179 @@
+"""PaymentIntents after confirmation: capturing, cancelling, and authorisations that run out."""
+
+from __future__ import annotations
+
+from . import objects
+from .core import Context, Sandbox
+from .errors import StripeError, invalid, missing, wrong_state
+from .store import Obj
+
+AUTHORISATION_SECONDS = 7 * 24 * 60 * 60
+
+UNPAID = ("requires_payment_method", "requires_confirmation", "requires_action")
+CANCELLABLE = (*UNPAID, "requires_capture", "processing")
+
+
+def find(context: Context, id: str) -> Obj:
+    """The account's intent, or ``resource_missing``."""
+    intent = context.store.get(id, kind="payment_intent", account=context.account)
+    if intent is None:
+        raise missing("payment_intent", id, param="intent")
+    return intent
+
+
+def capture(context: Context) -> Obj:
+    """Take the money that was authorised, or the part of it that was asked for."""
+    intent = find(context, context.path_id)
+    if intent["status"] != "requires_capture":
+        raise _unexpected(intent, "captured", ("requires_capture",))
+    amount = _amount_to_capture(context, intent)
+    fee = context.params.get("application_fee_amount")
+    if fee is not None:
+        if fee > amount:
+            raise invalid("The fee is more than the amount.", "application_fee_amount")
+        intent["application_fee_amount"] = fee
+    if "metadata" in context.params:
+        intent["metadata"] = {**intent["metadata"], **context.params["metadata"]}
+    charge = _charge_of(context, intent)
+    charge.update(captured=True, amount_captured=amount)
+    charge["application_fee_amount"] = intent["application_fee_amount"]
+    return settle(context, intent, charge, event="charge.captured")
+
+
+def _amount_to_capture(context: Context, intent: Obj) -> int:
+    amount = context.params.get("amount_to_capture", intent["amount_capturable"])
+    if amount > intent["amount_capturable"]:
+        raise invalid(
+            "The amount to capture is more than the amount that can be captured.",
+            "amount_to_capture",
+            "amount_too_large",
+        )
+    return int(amount)
+
+
+def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
+    """Book a captured charge: balance, application fee, intent, session, events."""
+    _book(context, charge)
+    context.store.save(charge)
+    intent.update(
+        status="succeeded", amount_capturable=0, amount_received=charge["amount_captured"]
+    )
+    context.store.save(intent)
+    _mark_paid(context, intent)
+    context.emit(event, charge)
+    context.emit("payment_intent.succeeded", intent)
+    return intent
+
+
+def _book(context: Context, charge: Obj) -> None:
+    fee = round(charge["amount_captured"] * 29 / 1000)
+    booked = objects.balance_transaction(context.now, charge=charge, fee=fee)
+    charge["balance_transaction"] = booked["id"]
+    context.store.add(context.account, booked)
+    if charge["application_fee_amount"]:
+        _take_application_fee(context, charge)
+
+
+def _take_application_fee(context: Context, charge: Obj) -> None:
+    """The fee is the platform's, whoever owns the charge."""
+    destination = (charge["transfer_data"] or {}).get("destination")
+    platform = context.sandbox.platform
+    fee = objects.application_fee(
+        context.now,
+        charge=charge,
+        account=context.account if context.is_direct else destination,
+        application=application_of(platform),
+    )
+    charge["application_fee"] = fee["id"]
+    context.store.add(platform, fee, {"charge": charge["id"]})
+    context.emit("application_fee.created", fee, account=platform)
+
+
+def application_of(platform: str) -> str:
+    """The platform's Connect application, named after its account."""
+    return platform.replace("acct_", "ca_")
+
+
+def _mark_paid(context: Context, intent: Obj) -> None:
+    for session in context.store.select(
+        "kind = 'checkout.session' AND payment_intent = ?", intent["id"]
+    ):
+        session["payment_status"] = "paid"
+        context.store.save(session)
+
+
+def cancel(context: Context) -> Obj:
+    """Void an authorisation, or give up an intent that nobody paid."""
+    intent = find(context, context.path_id)
+    if intent["status"] not in CANCELLABLE:
+        raise _unexpected(intent, "canceled", CANCELLABLE)
+    if intent["status"] in UNPAID and _has_open_session(context, intent):
+        raise wrong_state(
+            "This PaymentIntent belongs to an open Checkout Session: expire the session instead.",
+            code="payment_intent_unexpected_state",
+            payment_intent=intent,
+        )
+    return void(context, intent, context.params.get("cancellation_reason"))
+
+
+def _has_open_session(context: Context, intent: Obj) -> bool:
+    return bool(
+        context.store.select(
+            "kind = 'checkout.session' AND payment_intent = ? AND status = 'open'", intent["id"]
+        )
+    )
+
+
+def void(context: Context, intent: Obj, reason: str | None) -> Obj:
+    """Cancel ``intent``; an authorised charge is let go, which Stripe shows as refunded."""
+    if intent["status"] == "requires_capture":
+        _release_charge(context, intent, "charge.refunded")
+    intent.update(
+        status="canceled",
+        amount_capturable=0,
+        canceled_at=context.now,
+        cancellation_reason=reason,
+        next_action=None,
+    )
+    context.store.save(intent)
+    context.emit("payment_intent.canceled", intent)
+    return intent
+
+
+def _release_charge(context: Context, intent: Obj, event: str) -> None:
+    charge = _charge_of(context, intent)
+    charge.update(refunded=True, amount_refunded=charge["amount"])
+    context.store.save(charge)
+    context.emit(event, charge)
+
+
+def _charge_of(context: Context, intent: Obj) -> Obj:
+    charge = context.store.get(intent["latest_charge"], kind="charge")
+    assert charge is not None, "an authorised intent has a charge"
+    return charge
+
+
+def _unexpected(intent: Obj, done: str, allowed: tuple[str, ...]) -> StripeError:
+    return wrong_state(
+        f"This PaymentIntent could not be {done} because it has a status of {intent['status']}."
+        f" Only a PaymentIntent with one of the following statuses may be {done}:"
+        f" {', '.join(allowed)}.",
+        code="payment_intent_unexpected_state",
+        payment_intent=intent,
+    )
+
+
+def lapse(context: Context, intent: Obj) -> None:
+    """An authorisation nobody captured is over."""
+    _release_charge(context, intent, "charge.expired")
+    intent.update(status="canceled", amount_capturable=0, canceled_at=context.now)
+    intent["cancellation_reason"] = "automatic"
+    context.store.save(intent)
+    context.emit("payment_intent.canceled", intent)
+
+
+def lapse_due(sandbox: Sandbox) -> None:
+    """End every authorisation that is older than the card network keeps it."""
+    with sandbox.store.transaction():
+        for account, intent in sandbox.store.due("payment_intent", sandbox.clock.now()):
+            lapse(sandbox.context(account), intent)
