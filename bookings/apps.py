@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class BookingsConfig(AppConfig):
+    name = "bookings"
+
+    def ready(self) -> None:
+        from bookings import effects  # noqa: F401  (registers them)

@@ -1,0 +1,1 @@
+"""What this app writes when something happens; see `manage.py effects`."""

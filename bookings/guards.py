@@ -1,0 +1,254 @@
+"""The triggers that keep INV-1, INV-2, INV-4, INV-9 and INV-10, whoever writes (design.md §3).
+
+The models declare them; they stand here together so that the rules can be read side by side. Each
+refuses with SQLSTATE and a constraint name that callers can rely on.
+"""
+
+import pgtrigger
+
+from config.kernel.triggers import EXCLUSION, deferred, refuse
+
+READ_COMMITTED_ONLY = f"""
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        {refuse("occupancy_read_committed", "claims need READ COMMITTED: a snapshot oversells")}
+    END IF;
+"""
+
+# The peak of a pool's use at any instant of the range `span`, blocks included, without row `skip`.
+# A maximum of overlapping intervals is reached where one of them starts, or where the range does.
+PEAK = """
+    SELECT coalesce(max(used), 0) INTO peak FROM (
+        SELECT (
+            SELECT coalesce(sum(o.quantity), 0) FROM bookings_occupancy o
+            WHERE o.resource_id = pool AND o.released_at IS NULL AND NOT o.exclusive
+              AND o.id <> skip AND o.during @> moment.at
+        ) + (
+            SELECT coalesce(sum(b.quantity), 0) FROM bookings_block b
+            WHERE b.resource_id = pool AND b.during @> moment.at
+        ) AS used
+        FROM (
+            SELECT lower(span) AS at
+            UNION SELECT lower(o.during) FROM bookings_occupancy o
+            WHERE o.resource_id = pool AND o.released_at IS NULL AND NOT o.exclusive
+              AND o.during && span AND lower(o.during) > lower(span)
+            UNION SELECT lower(b.during) FROM bookings_block b
+            WHERE b.resource_id = pool AND b.during && span AND lower(b.during) > lower(span)
+        ) AS moment
+    ) AS uses;
+"""
+
+occupancy_guard = pgtrigger.Trigger(
+    name="guard",
+    operation=pgtrigger.Insert
+    | pgtrigger.UpdateOf("released_at", "resource_id", "during", "quantity", "exclusive"),
+    when=pgtrigger.Before,
+    declare=[
+        ("pool", "uuid"),
+        ("span", "tstzrange"),
+        ("skip", "uuid"),
+        ("peak", "bigint"),
+        ("resource_mode", "text"),
+        ("resource_capacity", "integer"),
+    ],
+    func=f"""
+        IF TG_OP = 'UPDATE' THEN
+            -- Never on release: it would deadlock releases against claims.
+            IF NEW.resource_id = OLD.resource_id AND NEW.during = OLD.during
+               AND NEW.quantity = OLD.quantity AND NEW.exclusive = OLD.exclusive
+               AND (NEW.released_at IS NOT NULL OR OLD.released_at IS NULL) THEN
+                RETURN NEW;
+            END IF;
+        END IF;
+        {READ_COMMITTED_ONLY}
+        -- Lock first, look second: the look must see what was committed during the wait.
+        SELECT mode, capacity INTO resource_mode, resource_capacity
+        FROM bookings_resource WHERE id = NEW.resource_id FOR NO KEY UPDATE;
+        IF NOT FOUND THEN
+            {refuse("occupancy_resource_exists", "there is no such resource", sqlstate="23503")}
+        END IF;
+        IF NEW.exclusive IS NULL THEN
+            NEW.exclusive := resource_mode = 'exclusive';
+        ELSIF NEW.exclusive <> (resource_mode = 'exclusive') THEN
+            {refuse("occupancy_exclusive_is_the_resources", "exclusive follows the resource")}
+        END IF;
+        IF NEW.released_at IS NOT NULL THEN
+            RETURN NEW;
+        END IF;
+        IF NEW.exclusive THEN
+            IF EXISTS (
+                SELECT 1 FROM bookings_block b
+                WHERE b.resource_id = NEW.resource_id AND b.during && NEW.during
+            ) THEN
+                {refuse("occupancy_not_blocked", "the window is blocked", sqlstate=EXCLUSION)}
+            END IF;
+            RETURN NEW;
+        END IF;
+        pool := NEW.resource_id; span := NEW.during; skip := NEW.id;
+        {PEAK}
+        IF peak + NEW.quantity > resource_capacity THEN
+            {refuse("occupancy_within_capacity", "the pool is full then", sqlstate=EXCLUSION)}
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+resource_guard = pgtrigger.Trigger(
+    name="guard",
+    operation=pgtrigger.UpdateOf("mode", "capacity", "workspace_id", "location_id"),
+    when=pgtrigger.Before,
+    declare=[("pool", "uuid"), ("span", "tstzrange"), ("skip", "uuid"), ("peak", "bigint")],
+    func=f"""
+        IF NEW.mode <> OLD.mode AND EXISTS (
+            SELECT 1 FROM bookings_occupancy WHERE resource_id = OLD.id
+        ) THEN
+            {refuse("resource_mode_is_fixed_once_used", "the mode is fixed once booked")}
+        END IF;
+        IF NEW.workspace_id <> OLD.workspace_id THEN
+            {refuse("resource_stays_in_workspace", "a resource stays in its workspace")}
+        END IF;
+        IF NEW.mode = 'pooled' AND NEW.capacity < OLD.capacity THEN
+            pool := OLD.id;
+            span := tstzrange(clock_timestamp(), NULL);
+            skip := '00000000-0000-0000-0000-000000000000';
+            {PEAK}
+            IF peak > NEW.capacity THEN
+                {refuse("resource_capacity_covers_bookings", "more is booked than that",
+                        sqlstate=EXCLUSION)}
+            END IF;
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+# Writing a block waits for claims in flight on its resource, and they for it.
+block_guard = pgtrigger.Trigger(
+    name="guard",
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "during", "quantity", "workspace_id"),
+    when=pgtrigger.Before,
+    func=f"""
+        {READ_COMMITTED_ONLY}
+        PERFORM 1 FROM bookings_resource
+        WHERE id = NEW.resource_id AND workspace_id = NEW.workspace_id FOR NO KEY UPDATE;
+        IF NOT FOUND THEN
+            {refuse("block_within_workspace", "a block stays in its resource''s workspace")}
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+# --- INV-10: a booking's state and its occupancies agree when the transaction commits -----------
+
+# The booking row is locked FOR SHARE, so that a confirmation and a release that know nothing of
+# each other cannot both commit.
+_AGREE = f"""
+    SELECT state INTO booking_state FROM bookings_booking
+    WHERE id = subject FOR SHARE;
+    IF booking_state = 'confirmed' AND EXISTS (
+        SELECT 1 FROM bookings_line l
+        WHERE l.booking_id = subject AND l.quantity > (
+            SELECT coalesce(sum(o.quantity), 0) FROM bookings_occupancy o
+            WHERE o.line_id = l.id AND o.booking_id = subject
+              AND o.resource_id = l.resource_id
+              AND o.released_at IS NULL AND o.lapses_at IS NULL
+              AND o.during @> tstzrange(l.starts_at, l.ends_at)
+        )
+    ) THEN
+        {refuse("confirmed_booking_has_occupancies", "a confirmed booking holds its slots")}
+    END IF;
+    IF booking_state = 'confirmed' AND NOT EXISTS (
+        SELECT 1 FROM bookings_line l WHERE l.booking_id = subject
+    ) THEN
+        {refuse("confirmed_booking_has_occupancies", "a confirmed booking has lines")}
+    END IF;
+    IF booking_state IN ('expired', 'released', 'cancelled') AND EXISTS (
+        SELECT 1 FROM bookings_occupancy o
+        WHERE o.booking_id = subject AND o.released_at IS NULL
+    ) THEN
+        {refuse("ended_booking_has_no_occupancies", "an ended booking holds nothing")}
+    END IF;
+    RETURN NULL;
+"""
+_AGREE_DECLARE = [("subject", "uuid"), ("booking_state", "text")]
+
+booking_agrees = deferred(
+    "agrees_with_occupancies",
+    f"subject := NEW.id; {_AGREE}",
+    pgtrigger.UpdateOf("state"),
+    declare=_AGREE_DECLARE,
+)
+
+line_agrees = deferred(
+    "agrees_with_occupancies",
+    f"subject := NEW.booking_id; {_AGREE}",
+    pgtrigger.UpdateOf("booking_id", "resource_id", "starts_at", "ends_at", "quantity"),
+    declare=_AGREE_DECLARE,
+)
+
+occupancy_agrees = deferred(
+    "agrees_with_booking",
+    f"""
+        IF TG_OP = 'DELETE' THEN subject := OLD.booking_id; ELSE subject := NEW.booking_id; END IF;
+        {_AGREE}
+    """,
+    pgtrigger.Update | pgtrigger.Delete,
+    declare=_AGREE_DECLARE,
+)
+
+# --- INV-9, and inserts of INV-10: rows of several tables agree ---------------------------------
+
+line_belongs = deferred(
+    "belongs",
+    f"""
+        SELECT b.state INTO booking_state
+        FROM bookings_booking b JOIN bookings_resource r ON r.id = NEW.resource_id
+        WHERE b.id = NEW.booking_id AND b.workspace_id = r.workspace_id FOR SHARE OF b;
+        IF NOT FOUND THEN
+            {refuse("line_within_workspace", "a line stays within its booking''s workspace")}
+        END IF;
+        IF booking_state = 'pending_payment' THEN
+            RETURN NULL;
+        END IF;
+        subject := NEW.booking_id;
+        {_AGREE}
+    """,
+    pgtrigger.Insert,
+    declare=_AGREE_DECLARE,
+)
+
+occupancy_belongs = deferred(
+    "belongs",
+    f"""
+        SELECT b.state INTO booking_state
+        FROM bookings_booking b
+        JOIN bookings_line l ON l.id = NEW.line_id AND l.booking_id = b.id
+        JOIN bookings_resource r ON r.id = NEW.resource_id AND r.workspace_id = b.workspace_id
+        WHERE b.id = NEW.booking_id FOR SHARE OF b;
+        IF NOT FOUND THEN
+            {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
+        END IF;
+        IF booking_state = 'pending_payment' THEN
+            RETURN NULL;
+        END IF;
+        subject := NEW.booking_id;
+        {_AGREE}
+    """,
+    pgtrigger.Insert,
+    declare=_AGREE_DECLARE,
+)
+
+resource_belongs = deferred(
+    "belongs",
+    f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_location l
+            WHERE l.id = NEW.location_id AND l.workspace_id = NEW.workspace_id
+        ) OR NOT EXISTS (
+            SELECT 1 FROM bookings_category c
+            WHERE c.id = NEW.category_id AND c.workspace_id = NEW.workspace_id
+        ) THEN
+            {refuse("resource_within_workspace", "location and category are the workspace''s own")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("location_id", "category_id", "workspace_id"),
+)

@@ -1,0 +1,54 @@
+"""Money as integer minor units beside an ISO 4217 currency. Floats never touch it."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+# Currencies whose minor unit is not a hundredth (ISO 4217 exponents).
+_ZERO = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
+_THREE = "BHD IQD JOD KWD LYD OMR TND".split()
+_EXPONENTS = dict.fromkeys(_ZERO, 0) | dict.fromkeys(_THREE, 3)
+_TWO = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BZD CAD "
+    "CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ "
+    "GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA "
+    "MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN "
+    "QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP "
+    "TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW"
+).split()
+KNOWN_CURRENCIES = frozenset(_ZERO) | frozenset(_THREE) | frozenset(_TWO)
+_SYMBOLS = {
+    "AUD": "A$", "CAD": "C$", "EUR": "€", "GBP": "£", "JPY": "¥", "NZD": "NZ$", "USD": "US$",
+}  # fmt: skip
+
+
+def exponent(currency: str) -> int:
+    """How many decimals the currency's minor unit has: 2 for NZD, 0 for JPY, 3 for KWD."""
+    return _EXPONENTS.get(currency.upper(), 2)
+
+
+def round_half_up(amount: Decimal) -> int:
+    """A fraction of a minor unit becomes the nearest whole one; a half goes up."""
+    return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units. Adding two currencies raises ValueError."""
+
+    amount_minor: int
+    currency: str
+
+    def __add__(self, other: "Money") -> "Money":
+        if self.currency != other.currency:
+            raise ValueError(f"cannot add {other.currency} to {self.currency}")
+        return Money(self.amount_minor + other.amount_minor, self.currency)
+
+    def __str__(self) -> str:
+        digits = exponent(self.currency)
+        amount = Decimal(self.amount_minor).scaleb(-digits)
+        return f"{_SYMBOLS.get(self.currency, self.currency + ' ')}{amount:,.{digits}f}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As the HTTP contract has it: `{"amount_minor": 4500, "currency": "NZD"}`."""
+        return {"amount_minor": self.amount_minor, "currency": self.currency}

@@ -1,0 +1,70 @@
+"""The time-limited right behind occupancies that are not final yet."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+
+from bookings.models import Booking
+from config.kernel.ids import new_id, new_token
+from config.kernel.triggers import deferred, refuse, undeletable
+from holds.states import HOLD_STATES
+from members.models import Member, Workspace
+
+
+class Hold(models.Model):
+    """One per booking. `expires_at` is what the member was promised.
+
+    `lapses_at` is when its occupancies free themselves: the same moment, or that plus the grace
+    while a Checkout is open. `token` is what the visitor keeps to find it again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="holds")
+    booking = models.OneToOneField(Booking, on_delete=models.PROTECT, related_name="hold")
+    token = models.CharField(max_length=40, unique=True, default=new_token, editable=False)
+    state = models.CharField(max_length=10, default="active")
+    version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    lapses_at = models.DateTimeField()
+    extended_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_because = models.CharField(max_length=300, blank=True)
+    has_open_checkout = models.BooleanField(default=False)
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, null=True, related_name="holds")
+    visitor = models.CharField(max_length=64, blank=True, help_text="The browser that holds it.")
+    address = models.GenericIPAddressField(null=True, blank=True)
+
+    class Meta:
+        triggers = [
+            HOLD_STATES.trigger(),
+            *undeletable("hold_is_history"),
+            deferred(
+                "belongs",
+                f"""
+                    IF NOT EXISTS (
+                        SELECT 1 FROM bookings_booking b
+                        WHERE b.id = NEW.booking_id AND b.workspace_id = NEW.workspace_id
+                    ) THEN
+                        {refuse("hold_within_workspace", "a hold stays in its workspace")}
+                    END IF;
+                    RETURN NULL;
+                """,
+                pgtrigger.Insert | pgtrigger.UpdateOf("booking_id", "workspace_id"),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="hold_times_in_order",
+                condition=Q(expires_at__gte=F("created_at"), lapses_at__gte=F("expires_at")),
+            ),
+        ]
+        indexes = [
+            models.Index("lapses_at", name="hold_lapsing", condition=Q(state="active")),
+            models.Index(fields=["workspace", "-created_at"], name="hold_newest"),
+            models.Index("visitor", name="hold_of_visitor", condition=Q(state="active")),
+            models.Index("address", name="hold_of_address", condition=Q(state="active")),
+        ]
+
+    def __str__(self) -> str:
+        return f"hold of {self.booking_id}"

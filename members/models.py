@@ -1,0 +1,257 @@
+"""People, workspaces and what belongs to neither bookings nor money: keys, mail, staff."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+
+from config.kernel.ids import new_id
+from config.kernel.transitions import TransitionTable
+from members.rules import validate_accent, validate_currency, validate_timezone
+
+MINUTE = 60
+
+NOTIFICATION_STATES = TransitionTable(
+    name="notification",
+    first=frozenset({"pending"}),
+    moves={"pending": frozenset({"sent", "failed"}), "failed": frozenset({"pending"})},
+)
+
+
+class MemberManager(BaseUserManager["Member"]):
+    """Members by e-mail, whatever its case."""
+
+    def get_by_natural_key(self, username: str | None) -> "Member":
+        return self.get(email=(username or "").strip().lower())
+
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> "Member":
+        member = self.model(email=email.strip().lower(), **extra)
+        if password:
+            member.set_password(password)
+        else:
+            member.set_unusable_password()
+        member.save(using=self._db)
+        return member
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> "Member":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
+
+
+class Member(AbstractBaseUser, PermissionsMixin):
+    """Somebody with an e-mail address. A password is optional: links by mail sign in."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(
+        "e-mail",
+        max_length=254,
+        unique=True,
+        error_messages={"unique": "There is a member with this e-mail already."},
+    )
+    name = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField("may open the admin", default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[MemberManager] = MemberManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="member_email_lower", condition=Q(email=Lower("email"))),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.strip().lower()
+
+
+class Workspace(models.Model):
+    """The tenant: one operator's business, with its zone, currency, limits and Stripe account."""
+
+    class Charges(models.TextChoices):
+        PLATFORM = "platform", "on the platform's own account"
+        DIRECT = "direct", "direct charges on the workspace's account"
+        DESTINATION = "destination", "destination charges through the platform"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    slug = models.SlugField(
+        max_length=60, unique=True, help_text="Its address: /w/<slug>/. Links break if it changes."
+    )
+    name = models.CharField(max_length=120)
+    tagline = models.CharField(max_length=200, blank=True)
+    timezone = models.CharField(
+        max_length=64, default="UTC", validators=[validate_timezone], help_text="Europe/Berlin"
+    )
+    currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
+    contact_email = models.EmailField(blank=True, help_text="Where members' replies go.")
+    accent = models.CharField(
+        max_length=7, blank=True, validators=[validate_accent], help_text="#1f5c4a; blank for ours"
+    )
+    logo = models.ImageField(upload_to="logos/", blank=True)
+
+    hold_ttl_seconds = models.PositiveIntegerField(
+        default=15 * MINUTE,
+        validators=[MinValueValidator(MINUTE), MaxValueValidator(120 * MINUTE)],
+        help_text="How long a slot is held while a member pays: 60 to 7200.",
+    )
+    hold_extension_seconds = models.PositiveIntegerField(
+        default=5 * MINUTE,
+        validators=[MaxValueValidator(120 * MINUTE)],
+        help_text="What one extension adds; 0 for none.",
+    )
+    checkout_grace_seconds = models.PositiveIntegerField(
+        default=30, validators=[MaxValueValidator(600)]
+    )
+    max_live_holds_per_member = models.PositiveIntegerField(default=3)
+    max_live_holds_per_visitor = models.PositiveIntegerField(default=3)
+    max_live_holds_per_address = models.PositiveIntegerField(default=20)
+
+    stripe_account_id = models.CharField(max_length=255, blank=True)
+    charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)
+    application_fee_basis_points = models.PositiveIntegerField(
+        default=0, validators=[MaxValueValidator(10_000)], help_text="100 is one per cent."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="workspace_hold_ttl_range",
+                condition=models.Q(hold_ttl_seconds__range=(MINUTE, 120 * MINUTE)),
+            ),
+            models.CheckConstraint(
+                name="workspace_charges_have_account",
+                condition=models.Q(charges="platform") | ~models.Q(stripe_account_id=""),
+                violation_error_message="Direct and destination charges need a Stripe account.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def charging_account(self) -> str:
+        """The connected account on which Stripe calls are made; empty for the platform."""
+        return self.stripe_account_id if self.charges == self.Charges.DIRECT else ""
+
+
+class Staff(models.Model):
+    """What a member may do in one workspace's admin."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner"
+        MANAGER = "manager", "Manager"
+        CLERK = "clerk", "Clerk"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="staff")
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="staff_roles")
+    role = models.CharField(max_length=10, choices=Role, default=Role.CLERK)
+    invited_at = models.DateTimeField(db_default=Now(), editable=False)
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name_plural = "staff"
+        constraints = [
+            models.UniqueConstraint("workspace", "member", name="staff_once_per_workspace"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} ({self.get_role_display()})"
+
+
+class ApiKey(models.Model):
+    """A secret key of one workspace: shown once, kept as a hash, revocable, read or write."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read"
+        WRITE = "write", "Read and write"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    scope = models.CharField(max_length=5, choices=Scope, default=Scope.READ)
+    hint = models.CharField(max_length=16, editable=False, help_text="The key's first characters.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    requests_per_minute = models.PositiveIntegerField(default=10_000)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+
+class IdempotencyKey(models.Model):
+    """One answer per (scope, operation, key), written in the transaction of its effect (INV-8).
+
+    `scope` is who asks: `key:<id>`, `member:<id>` or `visitor:<id>`. `fingerprint` is a digest of
+    the request. `status` is null while an effect that calls Stripe is between its transactions.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    scope = models.CharField(max_length=80)
+    operation = models.CharField(max_length=120)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("scope", "operation", "key", name="idempotency_key_once"),
+        ]
+        indexes = [models.Index("created_at", name="idempotency_created")]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.key}"
+
+
+class Notification(models.Model):
+    """One mail to be sent: rendered by whoever emits it, sent by a worker, retried by beat.
+
+    `subject_type` and `subject_id` refer to any row without a foreign key to the right
+    (design.md §2). `once` makes an effect that runs twice one mail.
+    """
+
+    kick_task = "members.send_notification"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, null=True, related_name="notifications"
+    )
+    kind = models.CharField(max_length=40)
+    subject_type = models.CharField(max_length=40, blank=True)
+    subject_id = models.CharField(max_length=40, blank=True)
+    once = models.CharField(max_length=120, unique=True)
+    to = models.EmailField()
+    payload = models.JSONField(help_text="subject, text, html, reply_to, attachments")
+    state = models.CharField(max_length=10, default="pending")
+    version = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(db_default=Now())
+    leased_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        triggers = [NOTIFICATION_STATES.trigger()]
+        indexes = [
+            models.Index(
+                "due_at", name="notification_due", condition=models.Q(state="pending")
+            ),
+            models.Index("subject_type", "subject_id", name="notification_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.to}"
