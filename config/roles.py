@@ -40,7 +40,9 @@ class Login:
         return TIMEOUTS[self.kind or _KINDS[self.name]]
 
 
-def apply(*, admin_url: str, database: str, logins: list[Login], template_too: bool = False) -> None:
+def apply(
+    *, admin_url: str, database: str, logins: list[Login], template_too: bool = False
+) -> None:
     """Make the roles, the database and its extension what they should be; repeatable.
 
     `logins[0]` owns the database; the others are members of it, so that whoever makes an object,

@@ -95,9 +95,7 @@ def _fill_environment(servers: Servers) -> None:
     run = servers.run
     redis_url = os.environ.get("TEST_REDIS_URL") or _valkey_url(run)
     if not servers.admin_url:
-        server = postgres.start(
-            run, settings={**FAST, "max_connections": "300"}, durable=False
-        )
+        server = postgres.start(run, settings={**FAST, "max_connections": "300"}, durable=False)
         servers.homes.append(server.home)
         servers.admin_url = server.url(postgres.ADMIN, "postgres")
     _prepare(servers.admin_url)
@@ -124,9 +122,7 @@ def _valkey_url(run: Run) -> str:
 def _prepare(admin_url: str) -> None:
     """Roles with the product's timeouts; the owner makes the test database, as Django does."""
     logins = [roles.Login(name, ROLE_PASSWORD) for name in (roles.OWNER, roles.WEB, roles.WORKER)]
-    roles.apply(
-        admin_url=admin_url, database=postgres.DATABASE, logins=logins, template_too=True
-    )
+    roles.apply(admin_url=admin_url, database=postgres.DATABASE, logins=logins, template_too=True)
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"ALTER ROLE {roles.OWNER} CREATEDB")
 

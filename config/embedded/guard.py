@@ -9,6 +9,7 @@ A script of its own on purpose: it starts fast, and needs nothing but the standa
 """
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -102,17 +103,13 @@ class Guard:
             return False
 
     def _signal(self, number: signal.Signals) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             self.child.send_signal(number)
-        except ProcessLookupError:
-            pass
 
     def _sweep(self) -> None:
         """Nothing of the command's own session outlives it, not even a crashed server's workers."""
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
