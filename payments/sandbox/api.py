@@ -7,13 +7,15 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from email.message import Message
+from typing import Any, TypeAlias
 
 from . import checkout, faults, idempotency, intents, paying, races
-from .core import API_VERSION, Context, Sandbox
+from .core import Context, Sandbox
 from .errors import StripeError, broken
+from .events import API_VERSION
 from .expand import expand
 from .faults import Fault, Withheld
 from .ids import new_id
@@ -23,9 +25,10 @@ from .routes import Route, resolve
 log = logging.getLogger(__name__)
 
 StillThere = Callable[[], bool]
+Headers: TypeAlias = "Message[str, str]"
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """Nobody is waiting for the answer any more."""
 
 
@@ -37,7 +40,7 @@ class Call:
     path: str
     query: str
     body: str
-    headers: Mapping[str, str]
+    headers: Headers
     still_there: StillThere
 
 
@@ -58,20 +61,20 @@ class Api:
         self._keys = idempotency.Keys(sandbox.store)
 
     def answer(self, call: Call) -> Answer:
-        """The answer to ``call``; raises :class:`ClientGone` when it was withheld too long."""
+        """The answer to ``call``; raises :class:`ClientGoneError` when it was withheld too long."""
         request_id = new_id("req")
         record: dict[str, Any] = {"id": request_id, "method": call.method, "path": call.path}
         try:
             answer = self._answer(call, request_id, record)
         except StripeError as error:
             answer = _refuse(error)
-        except ClientGone:
+        except ClientGoneError:
             record["status"] = None
             self._sandbox.requests.append(record)
             raise
         except Exception:
             log.exception("%s %s failed", call.method, call.path)
-            answer = _refuse(StripeError("The sandbox failed.", status=500, type="api_error"))
+            answer = _refuse(StripeError("The sandbox failed.", status=500, type_name="api_error"))
         record["status"] = answer.status
         record["replayed"] = "Idempotent-Replayed" in answer.headers
         self._sandbox.requests.append(record)
@@ -97,7 +100,7 @@ class Api:
             return self._perform(route, context, raw, call.still_there)
         return self._once(route, context, raw, call)
 
-    def _authenticate(self, headers: Mapping[str, str]) -> None:
+    def _authenticate(self, headers: Headers) -> None:
         scheme, _, given = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic":
             given = base64.b64decode(given + "==").decode(errors="replace").partition(":")[0]
@@ -108,7 +111,7 @@ class Api:
             shown = f"{given[:8]}{'*' * 8}{given[-4:]}"
             raise StripeError(f"Invalid API Key provided: {shown}", status=401)
 
-    def _account(self, headers: Mapping[str, str]) -> str:
+    def _account(self, headers: Headers) -> str:
         account = headers.get("Stripe-Account") or self._sandbox.platform
         if self._sandbox.store.get(account, kind="account") is None:
             raise StripeError(
@@ -181,7 +184,7 @@ class Api:
         try:
             while not request.released.wait(0.05):
                 if self._sandbox.stopping.is_set() or not still_there():
-                    raise ClientGone
+                    raise ClientGoneError
         finally:
             self._sandbox.faults.forget(fault, request)
 
@@ -239,7 +242,7 @@ def pay_quietly(sandbox: Sandbox, account: str, session_id: str) -> None:
     try:
         with sandbox.store.transaction():
             paying.attempt(sandbox.context(account), session_id, "pay", None)
-    except (paying.NotOpen, AssertionError):
+    except (paying.NotOpenError, AssertionError):
         log.info("nothing left to pay in %s", session_id)
 
 

@@ -51,11 +51,11 @@ def _known_email(context: Context, given: Obj) -> str | None:
     return given.get("customer_email")
 
 
-def find(context: Context, id: str) -> Obj:
+def find(context: Context, object_id: str) -> Obj:
     """The account's session, or ``resource_missing``."""
-    session = context.store.get(id, kind="checkout.session", account=context.account)
+    session = context.store.get(object_id, kind="checkout.session", account=context.account)
     if session is None:
-        raise missing("checkout.session", id, param="session")
+        raise missing("checkout.session", object_id, param="session")
     return session
 
 

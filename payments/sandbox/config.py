@@ -1,4 +1,4 @@
-"""What the sandbox is told when it starts: command line first, then ``SANDBOX_*``, then defaults."""
+"""What the sandbox is told at its start: command line first, then ``SANDBOX_*``, then defaults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_SECRET_KEY = "sk_test_sandbox00000000000000000"
+DEFAULT_SECRET_KEY = "sk_test_sandbox00000000000000000"  # noqa: S105 - opens nothing but this sandbox
 DEFAULT_PLATFORM = "acct_Sandbox000000001"
 
 
@@ -52,7 +52,7 @@ def _parser(env: Mapping[str, str]) -> argparse.ArgumentParser:
 def read_settings(
     arguments: Sequence[str] | None = None, env: Mapping[str, str] | None = None
 ) -> Settings:
-    """Settings from ``arguments`` (default: the command line) and ``env`` (default: the process's)."""
+    """Settings from ``arguments`` (or the command line) and ``env`` (or the process's)."""
     given = _parser(os.environ if env is None else env).parse_args(arguments)
     return Settings(
         host=given.host,

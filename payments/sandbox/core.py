@@ -1,4 +1,4 @@
-"""What every part of the sandbox shares: settings, memory, clock, faults, and one call's context."""
+"""What every part of the sandbox shares: settings, memory, clock, faults, a call's context."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from . import events
 from .config import Settings
 from .faults import FaultBox
 from .store import Obj, Store
-
-API_VERSION = "2026-08-26.dahlia"
 
 
 class Clock:
@@ -79,6 +77,6 @@ class Context:
         """Whether the work concerns a connected account's own objects."""
         return self.account != self.sandbox.platform
 
-    def emit(self, type: str, obj: Obj, *, account: str | None = None, **data: Any) -> Obj:
+    def emit(self, type_name: str, obj: Obj, *, account: str | None = None, **data: Any) -> Obj:
         """Record an event about ``obj`` and queue it for whoever listens."""
-        return events.emit(self, type, obj, account or self.account, data)
+        return events.emit(self, type_name, obj, account or self.account, data)

@@ -54,7 +54,7 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedire
 
 def post(url: str, body: bytes, signature: str) -> tuple[int | None, str | None]:
     """Send one webhook; the status, or why there is none."""
-    request = urllib.request.Request(
+    request = urllib.request.Request(  # noqa: S310 - endpoints are http(s) by validation
         url,
         data=body,
         method="POST",
@@ -182,9 +182,9 @@ class Deliverer:
         threading.Thread(target=self._send_group, args=(held,), daemon=True).start()
 
     def _send_group(self, ids: list[int]) -> None:
-        for id in ids:
-            row = self._store.run("SELECT * FROM deliveries WHERE id = ?", id)[0]
-            delivery = Delivery(id, row["event"], row["endpoint"], row["attempts"], True)
+        for object_id in ids:
+            row = self._store.run("SELECT * FROM deliveries WHERE id = ?", object_id)[0]
+            delivery = Delivery(object_id, row["event"], row["endpoint"], row["attempts"], True)
             event, endpoint = self._store.get(row["event"]), self._store.get(row["endpoint"])
             if event and endpoint:
                 self._attempt(delivery, event, endpoint)
@@ -261,7 +261,11 @@ class Deliverer:
 
     def redeliver(self, ids: list[str], *, together: bool, endpoint: str | None) -> list[Obj]:
         """Send events again now, one after the other or all at once; what was answered."""
-        work = [(id, target) for id in ids for target in self._targets(id, endpoint)]
+        work = [
+            (object_id, target)
+            for object_id in ids
+            for target in self._targets(object_id, endpoint)
+        ]
         results: list[Obj] = [{} for _ in work]
 
         def one(index: int) -> None:

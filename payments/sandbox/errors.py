@@ -17,7 +17,7 @@ class StripeError(Exception):
         message: str,
         *,
         status: int = 400,
-        type: str = "invalid_request_error",
+        type_name: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
         stored: bool = False,
@@ -27,7 +27,7 @@ class StripeError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.type = type
+        self.type = type_name
         self.code = code
         self.param = param
         self.stored = stored
@@ -46,10 +46,10 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return StripeError(message, param=param, code=code)
 
 
-def missing(kind: str, id: str, *, param: str = "id", status: int = 404) -> StripeError:
+def missing(kind: str, object_id: str, *, param: str = "id", status: int = 404) -> StripeError:
     """An object that this account does not have."""
     return StripeError(
-        f"No such {kind}: '{id}'", status=status, code="resource_missing", param=param
+        f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param
     )
 
 
@@ -68,7 +68,7 @@ def broken() -> StripeError:
     return StripeError(
         "The sandbox was told to fail here.",
         status=500,
-        type="api_error",
+        type_name="api_error",
         stored=True,
         headers={"Stripe-Should-Retry": "false"},
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 API_VERSION = "2026-08-26.dahlia"
 
 
-def emit(context: Context, type: str, obj: Obj, account: str, data: dict[str, Any]) -> Obj:
+def emit(context: Context, type_name: str, obj: Obj, account: str, data: dict[str, Any]) -> Obj:
     """Write an event with a snapshot of ``obj`` and one delivery for each matching endpoint.
 
     ``data`` may carry ``previous_attributes``. Delivery starts once the transaction is written.
@@ -28,7 +28,7 @@ def emit(context: Context, type: str, obj: Obj, account: str, data: dict[str, An
         "livemode": False,
         "pending_webhooks": 0,
         "request": {"id": context.request_id, "idempotency_key": context.idempotency_key},
-        "type": type,
+        "type": type_name,
     }
     if account != context.sandbox.platform:
         event["account"] = account
@@ -57,8 +57,8 @@ def listeners(store: Store, event: Obj, account: str, platform: str) -> list[Obj
     ]
 
 
-def _wants(endpoint: Obj, type: str) -> bool:
-    return "*" in endpoint["enabled_events"] or type in endpoint["enabled_events"]
+def _wants(endpoint: Obj, type_name: str) -> bool:
+    return "*" in endpoint["enabled_events"] or type_name in endpoint["enabled_events"]
 
 
 def _hears(store: Store, endpoint_id: str, account: str, connected: bool) -> bool:

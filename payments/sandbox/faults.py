@@ -82,6 +82,11 @@ class Fault:
             self.remaining -= 1
 
     @property
+    def hangs(self) -> bool:
+        """Whether a request may be about to wait for it, although it is spent."""
+        return self.kind.startswith("hang")
+
+    @property
     def over(self) -> bool:
         """Spent, with nothing kept back any more."""
         return self.remaining == 0 and not self.withheld and not self.held
@@ -120,19 +125,20 @@ class FaultBox:
         """Put a fault in force; raises the API's error for one that makes no sense."""
         kind, match, options, times = _read(asked)
         with self._lock:
+            self._faults = [old for old in self._faults if old.hangs or not old.over]
             fault = Fault(f"fault_{next(self._numbers)}", kind, match, options, times)
             self._faults.append(fault)
         return fault
 
-    def list(self) -> list[Obj]:
+    def in_force(self) -> list[Obj]:
         """Every fault still in force, or still keeping something back."""
         with self._lock:
             return [fault.summary() for fault in self._faults if not fault.over]
 
-    def clear(self, id: str | None = None) -> list[Fault]:
+    def clear(self, object_id: str | None = None) -> list[Fault]:
         """Lift one fault, or all; answers and deliveries kept back are let go."""
         with self._lock:
-            lifted = [fault for fault in self._faults if id in (None, fault.id)]
+            lifted = [fault for fault in self._faults if object_id in (None, fault.id)]
             self._faults = [fault for fault in self._faults if fault not in lifted]
             for fault in lifted:
                 for request in fault.withheld:
@@ -142,7 +148,6 @@ class FaultBox:
     def take(self, kinds: tuple[str, ...], facts: Obj) -> Fault | None:
         """The first fault of ``kinds`` that fits, used once."""
         with self._lock:
-            self._faults = [fault for fault in self._faults if not fault.over]
             for fault in self._faults:
                 if fault.kind in kinds and fault.fits(facts):
                     if fault.kind != "reorder":

@@ -96,7 +96,7 @@ def _judge(row: dict[str, Any], key: str, print_: str) -> Kept:
     if row["fingerprint"] != print_:
         raise StripeError(
             f"The idempotency key '{key}' was first used with other parameters or another URL.",
-            type="idempotency_error",
+            type_name="idempotency_error",
         )
     if row["status"] is None:
         raise in_use(key)

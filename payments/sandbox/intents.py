@@ -13,11 +13,11 @@ UNPAID = ("requires_payment_method", "requires_confirmation", "requires_action")
 CANCELLABLE = (*UNPAID, "requires_capture", "processing")
 
 
-def find(context: Context, id: str) -> Obj:
+def find(context: Context, object_id: str) -> Obj:
     """The account's intent, or ``resource_missing``."""
-    intent = context.store.get(id, kind="payment_intent", account=context.account)
+    intent = context.store.get(object_id, kind="payment_intent", account=context.account)
     if intent is None:
-        raise missing("payment_intent", id, param="intent")
+        raise missing("payment_intent", object_id, param="intent")
     return intent
 
 
@@ -41,14 +41,15 @@ def capture(context: Context) -> Obj:
 
 
 def _amount_to_capture(context: Context, intent: Obj) -> int:
-    amount = context.params.get("amount_to_capture", intent["amount_capturable"])
-    if amount > intent["amount_capturable"]:
+    most: int = intent["amount_capturable"]
+    amount: int = context.params.get("amount_to_capture") or most
+    if amount > most:
         raise invalid(
             "The amount to capture is more than the amount that can be captured.",
             "amount_to_capture",
             "amount_too_large",
         )
-    return int(amount)
+    return amount
 
 
 def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
@@ -76,12 +77,12 @@ def _book(context: Context, charge: Obj) -> None:
 
 def _take_application_fee(context: Context, charge: Obj) -> None:
     """The fee is the platform's, whoever owns the charge."""
-    destination = (charge["transfer_data"] or {}).get("destination")
     platform = context.sandbox.platform
+    payee = context.account if context.is_direct else charge["transfer_data"]["destination"]
     fee = objects.application_fee(
         context.now,
         charge=charge,
-        account=context.account if context.is_direct else destination,
+        account=payee,
         application=application_of(platform),
     )
     charge["application_fee"] = fee["id"]

@@ -42,8 +42,8 @@ def _cut(context: Context, kind: str, url: str, where: list[str], values: list[A
     return listing(url, kept[::-1] if backwards else kept, has_more=len(found) > limit)
 
 
-def _place(context: Context, kind: str, id: str, param: str) -> int:
-    seq = context.store.seq(id, kind, context.account)
+def _place(context: Context, kind: str, object_id: str, param: str) -> int:
+    seq = context.store.seq(object_id, kind, context.account)
     if seq is None:
-        raise missing(kind, id, param=param, status=400)
+        raise missing(kind, object_id, param=param, status=400)
     return seq

@@ -13,7 +13,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html import escape
 from html.parser import HTMLParser
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from .markup import link, page, table
@@ -52,23 +52,23 @@ class Mailbox:
         with self._store.transaction():
             self._store.run("DELETE FROM mails")
 
-    def list(self, to: str | None) -> list[Obj]:
+    def mails(self, to: str | None) -> list[Obj]:
         """Mails, newest first, optionally those to one address."""
         rows = self._store.run("SELECT * FROM mails ORDER BY id DESC LIMIT 500")
         mails = [_mail(dict(row)) for row in rows]
         wanted = (to or "").strip().lower()
         return [mail for mail in mails if not wanted or wanted in [a.lower() for a in mail["to"]]]
 
-    def get(self, id: str) -> Obj | None:
+    def get(self, object_id: str) -> Obj | None:
         """One mail."""
-        rows = self._store.run("SELECT * FROM mails WHERE id = ?", id)
+        rows = self._store.run("SELECT * FROM mails WHERE id = ?", object_id)
         return _mail(dict(rows[0])) if rows else None
 
     # Pages
 
     def index(self, to: str | None, *, as_data: bool) -> Page:
         """``/_sandbox/mailbox``."""
-        mails = self.list(to)
+        mails = self.mails(to)
         if as_data:
             return as_json(mails)
         rows = [
@@ -84,26 +84,26 @@ class Mailbox:
         everything = f"<p>{link('/_sandbox/mailbox', 'Show all')}</p>" if to else ""
         return Page(200, page("Mailbox", f"<h1>Mailbox</h1>{everything}{body}", wide=True))
 
-    def show(self, id: str, *, as_data: bool) -> Page:
+    def show(self, object_id: str, *, as_data: bool) -> Page:
         """``/_sandbox/mailbox/{id}``."""
-        mail = self.get(id)
+        mail = self.get(object_id)
         if mail is None:
             return _nothing()
         if as_data:
             return as_json(mail)
         return Page(200, page(mail["subject"] or "Mail", _body(mail), wide=True))
 
-    def html(self, id: str) -> Page:
+    def html(self, object_id: str) -> Page:
         """The mail's own HTML, for the frame."""
-        mail = self.get(id)
+        mail = self.get(object_id)
         if mail is None or mail["html"] is None:
             return _nothing()
         content = '<base target="_blank">' + mail["html"]
         return Page(200, content, headers={"Content-Security-Policy": _MAIL_POLICY})
 
-    def attachment(self, id: str, number: str) -> Page:
+    def attachment(self, object_id: str, number: str) -> Page:
         """One attached file, to download."""
-        mail = self.get(id)
+        mail = self.get(object_id)
         files = mail["attachments"] if mail else []
         if not number.isdigit() or int(number) >= len(files):
             return _nothing()
@@ -159,7 +159,7 @@ def _linked(text: str) -> str:
 
 
 def _parse(raw: bytes) -> EmailMessage:
-    return cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    return message_from_bytes(raw, policy=policy.default)
 
 
 def _mail(row: Obj) -> Obj:
@@ -185,14 +185,14 @@ def _part(message: EmailMessage, kind: str) -> str | None:
 
 def _attachment(part: Any) -> Obj:
     """Text as text, everything else as base64."""
-    type, content = part.get_content_type(), part.get_payload(decode=True) or b""
-    if type.startswith("text/"):
+    type_name, content = part.get_content_type(), part.get_payload(decode=True) or b""
+    if type_name.startswith("text/"):
         charset = part.get_content_charset() or "utf-8"
         shown, encoding = content.decode(charset, errors="replace"), "text"
     else:
         shown, encoding = base64.b64encode(content).decode(), "base64"
     name = part.get_filename() or "attachment"
-    return {"name": name, "type": type, "content": shown, "encoding": encoding}
+    return {"name": name, "type": type_name, "content": shown, "encoding": encoding}
 
 
 class _Anchors(HTMLParser):
@@ -220,7 +220,9 @@ class _Receiver:
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(  # noqa: N802 - aiosmtpd calls it by this name
+        self, server: Any, session: Any, envelope: Any
+    ) -> str:
         """Called by aiosmtpd with a whole mail."""
         self._mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, envelope.content)
         return "250 Kept"

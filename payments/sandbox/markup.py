@@ -73,7 +73,7 @@ def page(title: str, body: str, *, wide: bool = False) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex">'
-        f"<title>{escape(title)} – Sandbox</title><style>{_STYLE}</style></head><body>"
+        f"<title>{escape(title)} - Sandbox</title><style>{_STYLE}</style></head><body>"
         '<header><p class="banner">Sandbox — no real money</p></header>'
         f"<main{' class=wide' if wide else ''}>{body}</main></body></html>"
     )

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from .errors import StripeError, invalid
+from .words import words
 
-ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+ZERO_DECIMAL = frozenset(words("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"))
+THREE_DECIMAL = frozenset(words("bhd jod kwd omr tnd"))
 # Without minor units in life, with two in the API: whole units only.
-WHOLE_UNITS_OF_TWO = frozenset("isk ugx".split())
+WHOLE_UNITS_OF_TWO = frozenset(words("isk ugx"))
 
 CURRENCIES = (
     ZERO_DECIMAL
     | THREE_DECIMAL
     | WHOLE_UNITS_OF_TWO
     | frozenset(
-        (
+        words(
             "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn "
             "bzd cad cdf chf cny cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd "
             "gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr lrd lsl mad "
             "mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php "
             "pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try "
             "ttd twd tzs uah usd uyu uzs wst xcd yer zar zmw"
-        ).split()
+        )
     )
 )
 

@@ -15,11 +15,11 @@ def listing(url: str, data: list[Obj], *, has_more: bool = False) -> Obj:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
-def account(id: str, created: int, given: Obj) -> Obj:
+def account(object_id: str, created: int, given: Obj) -> Obj:
     """An account that may take payments from its first moment."""
     name = (given.get("business_profile") or {}).get("name") or "Sandbox business"
     return {
-        "id": id,
+        "id": object_id,
         "object": "account",
         "business_profile": {
             "mcc": None,
@@ -40,7 +40,7 @@ def account(id: str, created: int, given: Obj) -> Obj:
         "default_currency": given.get("default_currency") or "nzd",
         "details_submitted": True,
         "email": given.get("email"),
-        "external_accounts": listing(f"/v1/accounts/{id}/external_accounts", []),
+        "external_accounts": listing(f"/v1/accounts/{object_id}/external_accounts", []),
         "future_requirements": _nothing_required(),
         "metadata": given.get("metadata") or {},
         "payouts_enabled": True,
@@ -128,9 +128,9 @@ def billing(email: str | None) -> Obj:
     }
 
 
-def payment_method(created: int, *, type: str, email: str | None, card: Obj) -> Obj:
+def payment_method(created: int, *, type_name: str, email: str | None, card: Obj) -> Obj:
     """A payment method; ``card`` says which test card was used."""
-    details = _card(card) if type == "card" else {}
+    details = _card(card) if type_name == "card" else {}
     return {
         "id": new_id("pm"),
         "object": "payment_method",
@@ -140,8 +140,8 @@ def payment_method(created: int, *, type: str, email: str | None, card: Obj) -> 
         "customer": None,
         "livemode": False,
         "metadata": {},
-        "type": type,
-        type: details,
+        "type": type_name,
+        type_name: details,
     }
 
 
@@ -169,10 +169,10 @@ def _card(card: Obj) -> Obj:
 
 def payment_intent(created: int, *, session: Obj, plan: Obj, application: str | None) -> Obj:
     """The intent behind a Checkout Session; ``plan`` is its ``payment_intent_data`` and methods."""
-    id = new_id("pi")
+    object_id = new_id("pi")
     amount = session["amount_total"]
     return {
-        "id": id,
+        "id": object_id,
         "object": "payment_intent",
         "amount": amount,
         "amount_capturable": 0,
@@ -184,7 +184,7 @@ def payment_intent(created: int, *, session: Obj, plan: Obj, application: str | 
         "canceled_at": None,
         "cancellation_reason": None,
         "capture_method": plan.get("capture_method") or "automatic_async",
-        "client_secret": f"{id}_secret_{new_id('x')[2:]}",
+        "client_secret": f"{object_id}_secret_{new_id('x')[2:]}",
         "confirmation_method": "automatic",
         "created": created,
         "currency": session["currency"],
@@ -309,9 +309,9 @@ def _charge_transfer(intent: Obj) -> Obj | None:
 
 
 def _method_details(method: Obj, intent: Obj, card: Obj) -> Obj:
-    type = method["type"]
-    if type != "card":
-        return {"type": type, type: {}}
+    type_name = method["type"]
+    if type_name != "card":
+        return {"type": type_name, type_name: {}}
     details = {
         **{name: method["card"][name] for name in ("brand", "checks", "country", "fingerprint")},
         **{name: method["card"][name] for name in ("exp_month", "exp_year", "funding", "last4")},
@@ -351,9 +351,9 @@ def balance_transaction(created: int, *, charge: Obj, fee: int) -> Obj:
 
 def application_fee(created: int, *, charge: Obj, account: str, application: str) -> Obj:
     """What the platform earned on a charge of ``account``'s."""
-    id = new_id("fee")
+    object_id = new_id("fee")
     return {
-        "id": id,
+        "id": object_id,
         "object": "application_fee",
         "account": account,
         "amount": charge["application_fee_amount"],
@@ -367,7 +367,7 @@ def application_fee(created: int, *, charge: Obj, account: str, application: str
         "livemode": False,
         "originating_transaction": None,
         "refunded": False,
-        "refunds": listing(f"/v1/application_fees/{id}/refunds", []),
+        "refunds": listing(f"/v1/application_fees/{object_id}/refunds", []),
     }
 
 

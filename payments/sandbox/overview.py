@@ -6,15 +6,16 @@ from typing import Any
 
 from .core import Sandbox
 from .store import Obj
+from .words import words
 
-_SESSION = (
+_SESSION = words(
     "id status payment_status payment_intent amount_total currency client_reference_id metadata"
     " created expires_at"
-).split()
-_INTENT = (
+)
+_INTENT = words(
     "id status amount amount_capturable amount_received currency capture_method metadata created"
     " latest_charge cancellation_reason"
-).split()
+)
 
 
 def state(sandbox: Sandbox, account: str | None, limit: int) -> Obj:
@@ -35,7 +36,7 @@ def state(sandbox: Sandbox, account: str | None, limit: int) -> Obj:
                 if account in (None, found["id"])
             },
             "withheld": sandbox.faults.withheld(),
-            "faults": sandbox.faults.list(),
+            "faults": sandbox.faults.in_force(),
         }
 
 
@@ -81,5 +82,5 @@ def _deliveries(sandbox: Sandbox, account: str, limit: int) -> list[Obj]:
     return [{**dict(row), "duplicate": bool(row["duplicate"])} for row in rows]
 
 
-def _pick(obj: Obj, names: list[str]) -> Obj:
+def _pick(obj: Obj, names: tuple[str, ...]) -> Obj:
     return {name: obj[name] for name in names}

@@ -18,7 +18,7 @@ CHALLENGE_MESSAGE = "Your bank could not confirm that it is you."
 
 
 @dataclass
-class NotOpen(Exception):
+class NotOpenError(Exception):
     """The session cannot be paid: it is complete or expired."""
 
     session: Obj
@@ -34,7 +34,7 @@ def attempt(context: Context, session_id: str, outcome: str, email: str | None) 
     session = context.store.get(session_id, kind="checkout.session")
     assert session is not None
     if session["status"] != "open":
-        raise NotOpen(session)
+        raise NotOpenError(session)
     if not session["amount_total"]:
         return _complete(context, session, email)
     intent = _intent(context, session)
@@ -205,7 +205,7 @@ def _challenge(context: Context, session: Obj, intent: Obj, email: str | None) -
 
 def _method(context: Context, session: Obj, email: str | None, card: Obj) -> Obj:
     types = session["payment_method_types"]
-    type = "card" if "card" in types else types[0]
+    type_name = "card" if "card" in types else types[0]
     known = email or (session["customer_details"] or {}).get("email")
-    method = objects.payment_method(context.now, type=type, email=known, card=card)
+    method = objects.payment_method(context.now, type_name=type_name, email=known, card=card)
     return context.store.add(context.account, method)

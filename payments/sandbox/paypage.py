@@ -77,9 +77,9 @@ class PayPage:
     # Paying
 
     def _pay(self, session: Obj, outcome: str, address: str | None) -> Page:
-        sandbox, id = self._sandbox, session["id"]
-        account = sandbox.store.owner(id) or sandbox.platform
-        facts = {"account": account, "session": id}
+        sandbox, object_id = self._sandbox, session["id"]
+        account = sandbox.store.owner(object_id) or sandbox.platform
+        facts = {"account": account, "session": object_id}
         returns = outcome != "pay_without_returning"
         step = "pay" if not returns else outcome
         if step in ("pay", "authenticate") and sandbox.faults.take(faults.PAY, facts):
@@ -89,18 +89,18 @@ class PayPage:
             after = races.run(
                 race,
                 "pay",
-                lambda: self._attempt(account, id, step, address),
-                lambda: expire_quietly(sandbox, account, id),
+                lambda: self._attempt(account, object_id, step, address),
+                lambda: expire_quietly(sandbox, account, object_id),
             )
-        except paying.NotOpen as closed:
+        except paying.NotOpenError as closed:
             status = 409 if closed.session["status"] == "complete" else 410
             return self._render(closed.session, status=status)
         return self._after(after, returns=returns)
 
-    def _attempt(self, account: str, id: str, step: str, address: str | None) -> Obj:
+    def _attempt(self, account: str, object_id: str, step: str, address: str | None) -> Obj:
         with self._sandbox.store.transaction():
             context = self._sandbox.context(account)
-            return paying.attempt(context, id, step, address)
+            return paying.attempt(context, object_id, step, address)
 
     def _after(self, session: Obj, *, returns: bool) -> Page:
         if session["status"] != "complete":
@@ -114,8 +114,8 @@ class PayPage:
         )
 
     def _intent(self, session: Obj) -> Obj | None:
-        id = session["payment_intent"]
-        return self._sandbox.store.get(id) if id else None
+        object_id = session["payment_intent"]
+        return self._sandbox.store.get(object_id) if object_id else None
 
     # Showing
 
@@ -211,7 +211,7 @@ def _summary(lines: list[Obj], total: str) -> str:
 
 
 def _times(quantity: int) -> str:
-    return f' <span class="soft">× {quantity}</span>' if quantity > 1 else ""
+    return f' <span class="soft">&times; {quantity}</span>' if quantity > 1 else ""
 
 
 def _email_field(session: Obj, email: str, error: str | None) -> str:

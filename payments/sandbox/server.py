@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from . import checkout, intents, objects
-from .api import Api, Call, ClientGone
+from .api import Api, Call, ClientGoneError
 from .config import Settings
 from .core import Clock, Sandbox
 from .delivery import Deliverer
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         call = Call(self.command, parts.path, parts.query, body, self.headers, self._still_there)
         try:
             page = self.server.faces.answer(call)
-        except ClientGone:
+        except ClientGoneError:
             self.close_connection = True
             return
         except Exception:
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
             page = as_json({"error": {"type": "api_error", "message": "The sandbox failed."}}, 500)
         self._send(page)
 
-    do_GET = do_POST = do_DELETE = do_HEAD = _serve
+    do_GET = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - names the base class calls
 
     def _send(self, page: Page) -> None:
         body = page.body.encode() if isinstance(page.body, str) else page.body
@@ -116,16 +116,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _still_there(self) -> bool:
         """Whether the client has not hung up."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        if not readable:
+        watch = select.poll()
+        watch.register(self.connection, select.POLLIN)
+        if not watch.poll(0):
             return True
         try:
             return self.connection.recv(1, socket.MSG_PEEK) != b""
         except OSError:
             return False
 
-    def log_message(self, format: str, *args: object) -> None:
-        log.debug(format, *args)
+    def log_message(self, message: str, *args: object) -> None:
+        log.debug(message, *args)
 
 
 def _tick(sandbox: Sandbox) -> None:
@@ -141,19 +142,23 @@ def _tick(sandbox: Sandbox) -> None:
             log.exception("the clock stumbled")
 
 
+def _no_mail() -> None:
+    """Stop nothing."""
+
+
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     sandbox = build(settings)
     deliverer, mailbox = Deliverer(sandbox), Mailbox(sandbox.store)
     server = _Server((settings.host, settings.port), _Handler)
     server.faces = Faces(sandbox, deliverer, mailbox)
-    stop_mail = lambda: None
+    stop_mail = _no_mail
     if settings.smtp_port:
         stop_mail = listen(mailbox, settings.host, settings.smtp_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sandbox.stopping.set())
     deliverer.start()
-    for target, arguments in ((_tick, (sandbox,)), (server.serve_forever, ())):
+    for target, arguments in ((_tick, (sandbox,)), (server.serve_forever, (0.05,))):
         threading.Thread(target=target, args=arguments, daemon=True).start()
     log.info("listening on %s, mail on port %s", settings.base_url, settings.smtp_port or "none")
     sandbox.stopping.wait()

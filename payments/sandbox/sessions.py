@@ -9,22 +9,23 @@ from .errors import StripeError, invalid
 from .ids import new_id
 from .params import EXPAND, anything, email, group, integer, items, metadata, string, url
 from .store import Obj
+from .words import words
 
 SHORTEST, LONGEST = 30 * 60, 24 * 60 * 60
 
 # Methods whose money can be authorised first and captured later.
 CAPTURED_LATER = frozenset(
-    (
+    words(
         "affirm afterpay_clearpay amazon_pay billie card cashapp klarna link mobilepay paypal "
         "revolut_pay samsung_pay satispay kr_card naver_pay payco kakao_pay"
-    ).split()
+    )
 )
 AT_ONCE = frozenset(
-    (
+    words(
         "acss_debit alipay alma au_becs_debit bacs_debit bancontact blik boleto customer_balance "
         "eps fpx giropay grabpay ideal konbini multibanco nz_bank_account oxxo p24 pay_by_bank "
         "paynow payto pix promptpay sepa_debit sofort swish twint us_bank_account wechat_pay zip"
-    ).split()
+    )
 )
 
 _price_data = group(
@@ -182,10 +183,10 @@ def check_methods(given: Obj) -> list[str]:
     """The payment methods offered; those that cannot be captured later are refused with manual."""
     types: list[str] = given.get("payment_method_types") or ["card"]
     manual = (given.get("payment_intent_data") or {}).get("capture_method") == "manual"
-    for type in types:
-        if manual and type in AT_ONCE:
+    for type_name in types:
+        if manual and type_name in AT_ONCE:
             raise invalid(
-                f"`{type}` payments cannot be captured later (`capture_method` is `manual`).",
+                f"`{type_name}` payments cannot be captured later (`capture_method` is `manual`).",
                 "payment_method_types",
             )
     return types
@@ -212,11 +213,11 @@ def session(
     created: int, given: Obj, lines: list[Obj], *, base_url: str, known_email: str | None
 ) -> Obj:
     """An open session. Its intent does not exist yet."""
-    id = new_id("cs_test")
+    object_id = new_id("cs_test")
     total = sum(line["amount_total"] for line in lines)
     return {
         **_unused(),
-        "id": id,
+        "id": object_id,
         "object": "checkout.session",
         "amount_subtotal": total,
         "amount_total": total,
@@ -243,7 +244,7 @@ def session(
         "success_url": given["success_url"],
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
-        "url": f"{base_url}/pay/{id}",
+        "url": f"{base_url}/pay/{object_id}",
     }
 
 
@@ -269,14 +270,14 @@ def customer_details(address: str | None) -> Obj:
 def _unused() -> Obj:
     """Fields of features the sandbox has no part in."""
     absent: dict[str, Any] = dict.fromkeys(
-        (
+        words(
             "adaptive_pricing after_expiration allow_promotion_codes billing_address_collection "
             "client_secret collected_information consent consent_collection currency_conversion "
             "customer_account integration_identifier invoice origin_context payment_link "
             "payment_method_configuration_details permissions recovered_from "
             "saved_payment_method_options setup_intent shipping_address_collection shipping_cost "
             "subscription wallet_options"
-        ).split()
+        )
     )
     return {
         **absent,

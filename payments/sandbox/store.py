@@ -175,38 +175,44 @@ class Store:
         )
         return obj
 
-    def get(self, id: str, *, kind: str | None = None, account: str | None = None) -> Obj | None:
+    def get(
+        self, object_id: str, *, kind: str | None = None, account: str | None = None
+    ) -> Obj | None:
         """The object, if it exists, is of that kind and belongs to that account."""
-        rows = self.run("SELECT kind, account, data FROM objects WHERE id = ?", id)
+        rows = self.run("SELECT kind, account, data FROM objects WHERE id = ?", object_id)
         if not rows or kind not in (None, rows[0]["kind"]):
             return None
         if account not in (None, rows[0]["account"]):
             return None
         return dict(json.loads(rows[0]["data"]))
 
-    def owner(self, id: str) -> str | None:
+    def owner(self, object_id: str) -> str | None:
         """The account an object belongs to."""
-        rows = self.run("SELECT account FROM objects WHERE id = ?", id)
+        rows = self.run("SELECT account FROM objects WHERE id = ?", object_id)
         return rows[0]["account"] if rows else None
 
-    def private(self, id: str) -> Obj:
+    def private(self, object_id: str) -> Obj:
         """What was kept beside an object."""
-        rows = self.run("SELECT private FROM objects WHERE id = ?", id)
+        rows = self.run("SELECT private FROM objects WHERE id = ?", object_id)
         return dict(json.loads(rows[0]["private"])) if rows else {}
 
-    def delete(self, id: str) -> None:
+    def delete(self, object_id: str) -> None:
         """Forget an object."""
-        self.run("DELETE FROM objects WHERE id = ?", id)
+        self.run("DELETE FROM objects WHERE id = ?", object_id)
 
     def select(self, where: str, *values: Any, tail: str = "ORDER BY seq DESC") -> list[Obj]:
         """Objects matching an SQL condition, newest first unless ``tail`` says otherwise."""
-        rows = self.run(f"SELECT data FROM objects WHERE {where} {tail}", *values)
+        sql = f"SELECT data FROM objects WHERE {where} {tail}"  # noqa: S608 - conditions are ours
+        rows = self.run(sql, *values)
         return [dict(json.loads(row["data"])) for row in rows]
 
-    def seq(self, id: str, kind: str, account: str) -> int | None:
+    def seq(self, object_id: str, kind: str, account: str) -> int | None:
         """An object's place in its list."""
         rows = self.run(
-            "SELECT seq FROM objects WHERE id = ? AND kind = ? AND account = ?", id, kind, account
+            "SELECT seq FROM objects WHERE id = ? AND kind = ? AND account = ?",
+            object_id,
+            kind,
+            account,
         )
         return rows[0]["seq"] if rows else None
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
+from .api import Headers
 from .core import Sandbox
 from .delivery import Deliverer
 from .errors import StripeError, invalid, unrecognized
@@ -50,7 +50,7 @@ class Ask:
         return given
 
 
-def read(method: str, path: str, query: str, body: str, headers: Mapping[str, str]) -> Ask:
+def read(method: str, path: str, query: str, body: str, headers: Headers) -> Ask:
     """The request behind ``/_sandbox…``."""
     parts = [part for part in path.split("/")[2:] if part]
     flat = {name: values[-1] for name, values in parse_qs(query).items()}
@@ -80,12 +80,12 @@ class Tools:
             return self._faults(ask, ask.parts[1:])
         handler = {
             ("GET", ""): self._index,
-            ("GET", "health"): lambda ask: as_json({"status": "ok"}),
+            ("GET", "health"): lambda _: as_json({"status": "ok"}),
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
-            ("GET", "requests"): lambda ask: as_json(list(self._sandbox.requests)),
+            ("GET", "requests"): lambda _: as_json(list(self._sandbox.requests)),
             ("POST", "deliver"): self._deliver,
-            ("GET", "clock"): lambda ask: self._clock(),
+            ("GET", "clock"): lambda _: self._clock(),
             ("POST", "clock"): self._advance,
         }.get((ask.method, name))
         if handler is None or len(ask.parts) > 1:
@@ -145,12 +145,12 @@ class Tools:
             case "DELETE", []:
                 self._mailbox.clear()
                 return Page(204, "")
-            case "GET", [id]:
-                return self._mailbox.show(id, as_data=as_data)
-            case "GET", [id, "html"]:
-                return self._mailbox.html(id)
-            case "GET", [id, "attachments", number]:
-                return self._mailbox.attachment(id, number)
+            case "GET", [object_id]:
+                return self._mailbox.show(object_id, as_data=as_data)
+            case "GET", [object_id, "html"]:
+                return self._mailbox.html(object_id)
+            case "GET", [object_id, "attachments", number]:
+                return self._mailbox.attachment(object_id, number)
         raise unrecognized(ask.method, "/_sandbox/mailbox/…")
 
     # Orders
@@ -159,7 +159,7 @@ class Tools:
         box = self._sandbox.faults
         match ask.method, parts:
             case "GET", []:
-                return self._shown(ask, "Faults", {"faults": box.list()})
+                return self._shown(ask, "Faults", {"faults": box.in_force()})
             case "POST", []:
                 return as_json(box.add(ask.document()).summary(), 201)
             case "DELETE", [] | [_]:
@@ -174,7 +174,7 @@ class Tools:
     def _deliver(self, ask: Ask) -> Page:
         asked = ask.document()
         ids, order = asked.get("events"), asked.get("order", "given")
-        if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
+        if not isinstance(ids, list) or not all(isinstance(object_id, str) for object_id in ids):
             raise invalid("`events` must be a list of event ids.", "events")
         if order not in ("given", "reversed", "together"):
             raise invalid('`order` must be "given", "reversed" or "together".', "order")

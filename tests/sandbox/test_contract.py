@@ -1,0 +1,154 @@
+"""Everything the sandbox returns, and every request made of it, against Stripe's description."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import stripe
+
+from .conftest import new_shop
+from .harness import KEY, Process, Shop, line
+from .stripe_contract import ContractError, require, validate_object, validate_request
+
+
+@pytest.fixture(autouse=True)
+def _description() -> None:
+    require()
+
+
+def get(shop: Shop, path: str, **query: Any) -> Any:
+    headers = {"Authorization": f"Bearer {KEY}", "Stripe-Account": shop.account}
+    answer = shop.process.http.get(path, params=query, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def lifecycle(shop: Shop) -> None:
+    """Every state an object of the sandbox can be in."""
+    fee = {"application_fee_amount": 90, "metadata": {"a": "b"}, "description": "Room"}
+    shop.open(customer_email=None)
+    shop.expire(shop.open().id)
+    shop.pay(shop.open(), "decline")
+    shop.pay(shop.open(), "start_authentication")
+    shop.pay(shop.open(), "fail_authentication")
+    shop.pay(shop.open(line_items=[line(0)]))
+    shop.paid(intent=fee)
+    shop.pay(shop.open(), "authenticate")
+    shop.capture(shop.paid(intent=fee).payment_intent, amount_to_capture=4000)
+    shop.cancel(shop.paid().payment_intent, cancellation_reason="duplicate")
+    shop.paid(intent={"capture_method": "automatic"})
+
+
+LISTS = (
+    "/v1/checkout/sessions",
+    "/v1/payment_intents",
+    "/v1/charges",
+    "/v1/events",
+    "/v1/customers",
+    "/v1/webhook_endpoints",
+)
+
+
+def test_every_object_in_every_state(shop: Shop) -> None:
+    shop.stripe.v1.customers.create({"email": "kim@example.com"}, shop.options())
+    lifecycle(shop)
+    kinds = set()
+    for path in LISTS:
+        for entry in get(shop, path, limit=100)["data"]:
+            validate_object(entry["object"], entry)
+            kinds.add(entry["object"])
+    assert kinds == {"checkout.session", "payment_intent", "charge", "event", "customer"}
+
+
+def test_the_objects_inside_events(shop: Shop) -> None:
+    lifecycle(shop)
+    for event in get(shop, "/v1/events", limit=100)["data"]:
+        inside = event["data"]["object"]
+        validate_object(inside["object"], inside)
+
+
+def test_expanded_objects(shop: Shop) -> None:
+    paid = shop.paid(intent={"capture_method": "automatic", "application_fee_amount": 90})
+    session = get(
+        shop,
+        f"/v1/checkout/sessions/{paid.id}",
+        **{
+            "expand[0]": "line_items",
+            "expand[1]": "payment_intent.latest_charge.balance_transaction",
+            "expand[2]": "payment_intent.latest_charge.application_fee",
+            "expand[3]": "payment_intent.payment_method",
+        },
+    )
+    charge = session["payment_intent"]["latest_charge"]
+    validate_object("checkout.session", session)
+    validate_object("payment_intent", session["payment_intent"])
+    validate_object("payment_method", session["payment_intent"]["payment_method"])
+    validate_object("charge", charge)
+    validate_object("balance_transaction", charge["balance_transaction"])
+    validate_object("application_fee", charge["application_fee"])
+    for entry in session["line_items"]["data"]:
+        validate_object("item", entry)
+        validate_object("price", entry["price"])
+
+
+def test_accounts_and_endpoints(shop: Shop, platform: Shop) -> None:
+    validate_object("account", get(shop, "/v1/account"))
+    validate_object("account", get(platform, f"/v1/accounts/{shop.account}"))
+    service = platform.stripe.v1.webhook_endpoints
+    made = service.create({"url": "https://shop.test/hooks", "enabled_events": ["*"]})
+    validate_object("webhook_endpoint", made)
+    validate_object("webhook_endpoint", service.retrieve(made.id))
+    service.delete(made.id)
+
+
+def test_errors(shop: Shop) -> None:
+    captured = shop.paid(intent={"capture_method": "automatic"})
+    shop.process.fault("error_500_before", match={"operation": "customers.create"})
+    calls: list[Any] = [
+        lambda: shop.session("cs_test_unknown"),
+        lambda: shop.open(mode="setup"),
+        lambda: shop.capture(captured.payment_intent),
+        lambda: shop.stripe.v1.customers.create({}, shop.options()),
+    ]
+    for call in calls:
+        with pytest.raises(stripe.StripeError) as caught:
+            call()
+        validate_object("error", json.loads(str(caught.value.http_body)))
+
+
+def test_requests_that_were_accepted_are_requests_stripe_accepts(sandbox: Process) -> None:
+    shop = new_shop(sandbox)
+    lifecycle(shop)
+    shop.events(delivery_success=False, types=["charge.succeeded"], created={"gte": 1})
+    noted = sandbox.http.get("/_sandbox/requests").json()
+    mine = [entry for entry in noted if entry.get("account") == shop.account]
+    assert {"checkout.sessions.create", "payment_intents.capture", "events.list"} <= {
+        entry["operation"] for entry in mine
+    }
+    for entry in mine:
+        validate_request(entry["method"], entry["path"], entry["params"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params"),
+    [
+        ("POST", "/v1/checkout/sessions", {"modus": "payment"}),
+        ("POST", "/v1/checkout/sessions", {"expires_at": "tomorrow"}),
+        ("POST", "/v1/checkout/sessions", {"line_items": [{"price_data": {"unit_amount": 1}}]}),
+        ("POST", "/v1/payment_intents/pi_1/capture", {"amount_to_capture": "all"}),
+        ("GET", "/v1/events", {"delivery_success": "perhaps"}),
+        ("POST", "/v1/nowhere", {}),
+    ],
+)
+def test_the_check_can_fail(method: str, path: str, params: dict[str, Any]) -> None:
+    with pytest.raises(ContractError):
+        validate_request(method, path, params)
+
+
+def test_the_check_of_objects_can_fail(shop: Shop) -> None:
+    session = shop.open().to_dict()
+    for change in ({"status": "paid"}, {"amount_total": "45"}, {"colour": "red"}, {"id": None}):
+        with pytest.raises(ContractError):
+            validate_object("checkout.session", {**session, **change})
