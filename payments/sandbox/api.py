@@ -225,7 +225,7 @@ class Api:
     def _handle(self, route: Route, context: Context) -> Answer:
         result = route.handler(context)
         expand(context.store, result, context.params.get("expand", []))
-        return Answer(200, json.dumps(result, indent=2, ensure_ascii=False))
+        return Answer(200, json.dumps(result, ensure_ascii=False))
 
     def _count(self, route: Route, context: Context) -> None:
         if route.method == "POST" and context.path_id:
@@ -270,7 +270,7 @@ def _rate_limit(fault: Fault) -> StripeError:
 
 
 def _refuse(error: StripeError) -> Answer:
-    return Answer(error.status, json.dumps(error.body(), indent=2), dict(error.headers))
+    return Answer(error.status, json.dumps(error.body()), dict(error.headers))
 
 
 def _with_headers(answer: Answer, call: Call, request_id: str) -> Answer:

@@ -236,7 +236,7 @@ class Deliverer:
         return self._sandbox.clock.now() - time.time()
 
     def _send(self, event: Obj, endpoint: Obj, *, bad: bool) -> tuple[int | None, str | None]:
-        body = json.dumps(events.with_pending(self._store, event), ensure_ascii=False, indent=2)
+        body = json.dumps(events.with_pending(self._store, event), ensure_ascii=False)
         secret = self._store.private(endpoint["id"]).get("secret", "")
         if bad:
             secret = secret[::-1]

@@ -16,7 +16,6 @@ _STYLE = """
     --line: light-dark(oklch(86% .012 85), oklch(38% .012 85));
     --go: light-dark(oklch(42% .09 160), oklch(80% .11 160));
     --on-go: light-dark(oklch(99% .005 160), oklch(20% .03 160));
-    --time: light-dark(oklch(47% .11 65), oklch(83% .13 80));
     --harm: light-dark(oklch(46% .17 27), oklch(80% .12 27)); }
   * { box-sizing: border-box; }
   body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
@@ -30,20 +29,20 @@ _STYLE = """
   main { width: min(100% - 2rem, 30rem); margin: 1.5rem auto 3rem; }
   main.wide { width: min(100% - 2rem, 60rem); }
   .scroll { overflow-x: auto; }
-  form { margin: 0; } form + form { margin-top: .75rem; }
+  form { margin: 0; } form + form, form + p { margin-top: .75rem; }
 }
 @layer components {
-  .banner { background: var(--time); color: var(--paper); text-align: center; font-weight: 600;
+  .banner { background: var(--ink); color: var(--paper); text-align: center; font-weight: 600;
     margin: 0; padding: .5rem 1rem; }
   .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
     padding: 1.25rem; margin: 1rem 0; }
-  .soft { color: var(--soft); }
-  .sum { display: grid; grid-template-columns: 1fr auto; gap: .5rem 1rem; margin: 0; }
-  .sum dd { margin: 0; text-align: right; }
+  .soft { color: var(--soft); } .digits { color: var(--soft); white-space: nowrap; }
+  .sum { display: grid; grid-template-columns: 1fr auto; row-gap: .5rem; margin: 0; }
+  .sum dd { margin: 0; padding-left: 1rem; text-align: right; }
   .total { border-top: 1px solid var(--line); padding-top: .5rem; font-weight: 650; }
-  .note { border-left: 4px solid var(--harm); padding: .75rem 1rem; background: var(--card); }
+  .note { border-left: 4px solid var(--harm); padding: .75rem 1rem; background: var(--card);
+    margin-bottom: 1rem; }
   .note strong { color: var(--harm); }
-  .done { border-left-color: var(--go); } .done strong { color: var(--go); }
   label.field { display: block; font-weight: 600; margin-bottom: 1rem; }
   input[type=email] { display: block; width: 100%; min-height: 44px; margin-top: .25rem;
     padding: .5rem .75rem; font: inherit; color: inherit; background: var(--paper);

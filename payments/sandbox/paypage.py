@@ -18,6 +18,9 @@ from .web import Page, redirect
 ATTEMPTS = ("pay", "decline", "start_authentication", "authenticate", "fail_authentication")
 OUTCOMES = (*ATTEMPTS, "abandon", "pay_without_returning")
 
+# The status of a page that shows a field to be put right.
+WRONG_ADDRESS = 422
+
 _CARDS = (
     ("pay", "Card that works", "4242"),
     ("decline", "Card that is declined", "0002"),
@@ -53,7 +56,9 @@ class PayPage:
             address = self._address(session, given)
         except StripeError:
             message = "Enter an e-mail address like name@example.com."
-            return self._render(session, message, status=422, email=given.get("email", ""))
+            return self._render(
+                session, message, status=WRONG_ADDRESS, email=given.get("email", "")
+            )
         return self._pay(session, outcome, address)
 
     def _session(self, session_id: str) -> Obj | None:
@@ -95,16 +100,17 @@ class PayPage:
         except paying.NotOpenError as closed:
             status = 409 if closed.session["status"] == "complete" else 410
             return self._render(closed.session, status=status)
-        return self._after(after, returns=returns)
+        return self._after(after, address, returns=returns)
 
     def _attempt(self, account: str, object_id: str, step: str, address: str | None) -> Obj:
         with self._sandbox.store.transaction():
             context = self._sandbox.context(account)
             return paying.attempt(context, object_id, step, address)
 
-    def _after(self, session: Obj, *, returns: bool) -> Page:
+    def _after(self, session: Obj, address: str | None, *, returns: bool) -> Page:
         if session["status"] != "complete":
-            return self._render(session, paying.refusal(self._intent(session)))
+            error = paying.refusal(self._intent(session))
+            return self._render(session, error, email=address or "")
         if returns:
             return redirect(return_url(session))
         return _plain(
@@ -134,7 +140,8 @@ class PayPage:
         if intent and intent["status"] == "requires_action":
             return Page(status, page("Confirm it is you", _challenge(session, seller)))
         lines = self._sandbox.store.private(session["id"])["lines"]
-        body = _form(session, lines, seller, error, email)
+        field = _email_field(session, email, wrong=status == WRONG_ADDRESS)
+        body = _form(session, lines, seller, error=error, address_field=field)
         return Page(status, page(f"Pay {seller}", body))
 
     def _seller(self, session: Obj) -> str:
@@ -173,14 +180,16 @@ def _expired(session: Obj, status: int) -> Page:
     )
 
 
-def _form(session: Obj, lines: list[Obj], seller: str, error: str | None, email: str) -> str:
+def _form(
+    session: Obj, lines: list[Obj], seller: str, *, error: str | None, address_field: str
+) -> str:
     total = money.display(session["amount_total"], session["currency"])
     ends = time.strftime("%H:%M UTC on %d %B", time.gmtime(session["expires_at"]))
     return (
         f"{_note(error)}<h1>Pay {escape(seller)}</h1>"
         f'<section class="card" aria-label="What you are paying for">{_summary(lines, total)}'
         '</section><form method="post" class="card">'
-        f"{_email_field(session, email, error)}{_card_choice()}"
+        f"{address_field}{_card_choice()}"
         f'<button type="submit">Pay {escape(total)}</button></form>'
         '<form method="post"><input type="hidden" name="outcome" value="abandon">'
         '<button class="quiet" type="submit">Cancel and go back</button></form>'
@@ -192,7 +201,7 @@ def _note(error: str | None) -> str:
     if not error:
         return ""
     return (
-        '<div class="note" role="alert" id="error" tabindex="-1">'
+        '<div class="note" role="alert" id="error" tabindex="-1" autofocus>'
         f"<strong>Not paid.</strong> {escape(error)} You have not been charged;"
         " you can try again below.</div>"
     )
@@ -214,11 +223,11 @@ def _times(quantity: int) -> str:
     return f' <span class="soft">&times; {quantity}</span>' if quantity > 1 else ""
 
 
-def _email_field(session: Obj, email: str, error: str | None) -> str:
+def _email_field(session: Obj, email: str, *, wrong: bool) -> str:
     known = session["customer_email"] or (session["customer_details"] or {}).get("email")
     if known:
         return f'<p class="soft">Receipt to {escape(known)}</p>'
-    invalid = ' aria-invalid="true" aria-describedby="error"' if error and email else ""
+    invalid = ' aria-invalid="true" aria-describedby="error"' if wrong else ""
     return (
         '<label class="field">E-mail for the receipt'
         f'<input type="email" name="email" required autocomplete="email" value="{escape(email)}"'
@@ -230,7 +239,7 @@ def _card_choice() -> str:
     choices = "".join(
         f'<label class="choice"><input type="radio" name="outcome" value="{value}"'
         f"{' checked' if value == 'pay' else ''}>"
-        f'<span>{label} <span class="soft">•••• {last4}</span></span></label>'
+        f'<span>{label} <span class="digits">•••• {last4}</span></span></label>'
         for value, label, last4 in _CARDS
     )
     return f"<fieldset><legend>Card</legend>{choices}</fieldset>"

@@ -245,7 +245,7 @@ class Listener:
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
         self.answers: list[int] = []
-        self.pause = 0.0
+        self.gather = 1
         self.meanwhile, self.most_at_once = 0, 0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -262,11 +262,17 @@ class Listener:
         with self._lock:
             self.meanwhile += 1
             self.most_at_once = max(self.most_at_once, self.meanwhile)
-        time.sleep(self.pause)
+        self._wait_for_others()
         with self._lock:
             self.meanwhile -= 1
             self.hooks.append(hook)
             return self.answers.pop(0) if self.answers else 200
+
+    def _wait_for_others(self) -> None:
+        """Answer nobody before ``gather`` webhooks are here at once, within the sender's patience."""
+        deadline = time.monotonic() + 8
+        while self.most_at_once < self.gather and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def heard(self, account: str | None, *types: str, path: str = "", count: int = 1) -> list[Hook]:
         """Wait for ``count`` webhooks of these types about ``account`` (``None``: the platform)."""

@@ -129,9 +129,14 @@ def test_the_payers_address_is_taken_from_the_page(shop: Shop) -> None:
     session = shop.open(customer_email=None)
     assert session.customer_details is None
     assert 'type="email"' in shop.process.http.get(f"/pay/{session.id}").text
-    assert shop.pay(session, email="nonsense").status_code == 422
+    wrong = shop.pay(session, email="nonsense")
+    assert wrong.status_code == 422
+    assert 'aria-invalid="true" aria-describedby="error"' in wrong.text
     assert shop.pay(session, email="").status_code == 422
     assert shop.session(session.id).status == "open"
+    declined = shop.pay(session, "decline", email="jo@example.com").text
+    assert 'value="jo@example.com"' in declined
+    assert "aria-invalid" not in declined
     shop.pay(session, email="jo@example.com")
     assert shop.session(session.id).customer_details.email == "jo@example.com"
 

@@ -56,7 +56,7 @@ def test_duplicated(shop: Shop, sandbox: Process, endpoints: Endpoints, listener
 def test_duplicates_arrive_together(
     shop: Shop, sandbox: Process, endpoints: Endpoints, listener: Listener
 ) -> None:
-    listener.pause = 0.5
+    listener.gather = 2
     sandbox.fault("duplicate", copies=2, match={"account": shop.account})
     ended(shop)
     listener.heard(shop.account, EXPIRED, count=2)

@@ -76,7 +76,7 @@ def test_what_fails_is_sent_again_with_a_fresh_timestamp(
     assert all(verify(hook, endpoints["connect"].secret) for hook in hooks)
     moments = [int(hook.signature.split(",")[0].removeprefix("t=")) for hook in hooks]
     assert moments == sorted(set(moments))
-    assert all(abs(moment - hook.at) < 5 for moment, hook in zip(moments, hooks, strict=True))
+    assert all(abs(moment - hook.at) < 60 for moment, hook in zip(moments, hooks, strict=True))
 
 
 def test_pending_webhooks_and_delivery_success_tell_what_is_owed(
