@@ -269,7 +269,7 @@ class Listener:
             return self.answers.pop(0) if self.answers else 200
 
     def _wait_for_others(self) -> None:
-        """Answer nobody before ``gather`` webhooks are here at once, within the sender's patience."""
+        """Answer nobody before ``gather`` webhooks are here, within the sender's patience."""
         deadline = time.monotonic() + 8
         while self.most_at_once < self.gather and time.monotonic() < deadline:
             time.sleep(0.01)
