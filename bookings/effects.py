@@ -1,1 +1,32 @@
-"""What this app writes when something happens; see `manage.py effects`."""
+"""What follows from a booking's transitions; see `manage.py effects`."""
+
+from bookings import mails
+from config.kernel.effects import Happening, on
+from members.models import Notification
+
+PAID_TOO_LATE = "The payment came when the time was gone"
+
+
+@on("booking.confirmed")
+def mail_confirmation(happening: Happening) -> list[Notification]:
+    """At once when nothing is owed; otherwise payments sends it when the money is captured."""
+    return mails.confirmation(happening.subject) if happening.data.get("free") else []
+
+
+@on("booking.cancelled")
+def mail_cancellation(happening: Happening) -> list[Notification]:
+    return mails.cancellation(happening.subject, happening.reason)
+
+
+@on("booking.expired")
+def mail_expiry(happening: Happening) -> list[Notification]:
+    """Unless the member paid too late: they get a mail that says what became of the payment."""
+    return [] if happening.reason == PAID_TOO_LATE else mails.expiry(happening.subject)
+
+
+@on("booking.released")
+def mail_release(happening: Happening) -> list[Notification]:
+    """Only when it was not the member's own doing."""
+    if happening.actor.kind != "staff":
+        return []
+    return mails.released_by_staff(happening.subject, happening.reason)

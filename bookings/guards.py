@@ -112,8 +112,9 @@ resource_guard = pgtrigger.Trigger(
             skip := '00000000-0000-0000-0000-000000000000';
             {PEAK}
             IF peak > NEW.capacity THEN
-                {refuse("resource_capacity_covers_bookings", "more is booked than that",
-                        sqlstate=EXCLUSION)}
+                {
+        refuse("resource_capacity_covers_bookings", "more is booked than that", sqlstate=EXCLUSION)
+    }
             END IF;
         END IF;
         RETURN NEW;
@@ -123,7 +124,8 @@ resource_guard = pgtrigger.Trigger(
 # Writing a block waits for claims in flight on its resource, and they for it.
 block_guard = pgtrigger.Trigger(
     name="guard",
-    operation=pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "during", "quantity", "workspace_id"),
+    operation=pgtrigger.Insert
+    | pgtrigger.UpdateOf("resource_id", "during", "quantity", "workspace_id"),
     when=pgtrigger.Before,
     func=f"""
         {READ_COMMITTED_ONLY}
@@ -246,7 +248,7 @@ resource_belongs = deferred(
             SELECT 1 FROM bookings_category c
             WHERE c.id = NEW.category_id AND c.workspace_id = NEW.workspace_id
         ) THEN
-            {refuse("resource_within_workspace", "location and category are the workspace''s own")}
+            {refuse("resource_within_workspace", "these are another workspace''s")}
         END IF;
         RETURN NULL;
     """,

@@ -22,6 +22,8 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_DURING = F("during")
+
 
 class Category(models.Model):
     """What a resource is ("Meeting room"); groups equivalents across locations."""
@@ -122,7 +124,9 @@ class Resource(models.Model):
             ),
             models.CheckConstraint(
                 name="resource_durations_in_order",
-                condition=Q(step_seconds__gt=0, min_seconds__gt=0, max_seconds__gte=F("min_seconds")),
+                condition=Q(
+                    step_seconds__gt=0, min_seconds__gt=0, max_seconds__gte=F("min_seconds")
+                ),
                 violation_error_message="The longest duration is shorter than the shortest.",
             ),
             models.CheckConstraint(
@@ -161,7 +165,9 @@ class OpeningHours(models.Model):
     )
     weekday = models.PositiveSmallIntegerField(choices=Weekday)
     opens_at = models.TimeField()
-    closes_at = models.TimeField(help_text="At or before opening: on the next day. 00:00: midnight.")
+    closes_at = models.TimeField(
+        help_text="At or before opening: on the next day. 00:00: midnight."
+    )
 
     class Meta:
         ordering = ["weekday", "opens_at"]
@@ -182,7 +188,7 @@ class OpeningHours(models.Model):
         return f"{self.get_weekday_display()} {self.opens_at:%H:%M}–{self.closes_at:%H:%M}"
 
 
-def _is(function: str, value: Any = F("during")) -> Q:
+def _is(function: str, value: Any = _DURING) -> Q:
     """A range function that answers yes or no, for CHECK constraints."""
     return Q(Func(value, function=function, output_field=models.BooleanField()))
 
@@ -203,8 +209,7 @@ def _window_checks(prefix: str) -> list[models.CheckConstraint]:
         ),
         models.CheckConstraint(
             name=f"{prefix}_window_half_open",
-            condition=_is("lower_inc")
-            & ~_is("upper_inc"),
+            condition=_is("lower_inc") & ~_is("upper_inc"),
         ),
     ]
 
@@ -292,9 +297,7 @@ class Booking(models.Model):
             models.Index("workspace", "state", "starts_at", name="booking_worklist"),
             models.Index(fields=["workspace", "-created_at", "-id"], name="booking_newest"),
             models.Index("member", "starts_at", name="booking_of_member"),
-            models.Index(
-                "starts_at", name="booking_reminders", condition=Q(state="confirmed")
-            ),
+            models.Index("starts_at", name="booking_reminders", condition=Q(state="confirmed")),
         ]
 
     def __str__(self) -> str:

@@ -247,9 +247,7 @@ class Notification(models.Model):
     class Meta:
         triggers = [NOTIFICATION_STATES.trigger()]
         indexes = [
-            models.Index(
-                "due_at", name="notification_due", condition=models.Q(state="pending")
-            ),
+            models.Index("due_at", name="notification_due", condition=models.Q(state="pending")),
             models.Index("subject_type", "subject_id", name="notification_subject"),
         ]
 

@@ -5,4 +5,4 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
-        from payments import effects  # noqa: F401  (registers them)
+        from payments import effects, receivers  # noqa: F401  (registers them)

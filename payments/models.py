@@ -201,6 +201,7 @@ class Signal(models.Model):
     source = models.CharField(max_length=20, choices=Source)
     event_id = models.CharField(max_length=255, blank=True)
     event_type = models.CharField(max_length=60, blank=True)
+    session_id = models.CharField(max_length=255, blank=True)
     received_at = models.DateTimeField(db_default=Now())
     followed_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=40, blank=True)

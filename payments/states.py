@@ -36,6 +36,7 @@ CHECKOUT_STATES = TransitionTable(
     first=frozenset({CREATING}),
     moves={
         CREATING: frozenset({OPEN, ABANDONED}),
+        ABANDONED: frozenset({OPEN}),  # a session had come of it after all
         OPEN: frozenset({COMPLETE, EXPIRED}),
     },
 )

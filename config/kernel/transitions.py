@@ -42,9 +42,7 @@ class TransitionTable:
     def trigger(self) -> pgtrigger.Trigger:
         """The same table as a guard of the database: first states, moves, version plus one."""
         first = ", ".join(f"'{state}'" for state in sorted(self.first))
-        moves = ", ".join(
-            f"'{a}>{b}'" for a in sorted(self.moves) for b in sorted(self.moves[a])
-        )
+        moves = ", ".join(f"'{a}>{b}'" for a in sorted(self.moves) for b in sorted(self.moves[a]))
         func = f"""
             IF TG_OP = 'INSERT' THEN
                 IF NOT NEW.state = ANY (ARRAY[{first}]) THEN

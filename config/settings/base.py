@@ -9,6 +9,8 @@ from typing import Any
 
 import environ
 
+from config.settings.unfold import UNFOLD  # noqa: F401
+
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -60,6 +62,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.ContentSecurityMiddleware",
+    "members.visitors.VisitorMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -209,6 +212,13 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "BookingState": "bookings.api_schemas.BOOKING_STATE",
+        "HoldState": "holds.api_schemas.HOLD_STATE",
+        "PaymentState": "payments.api_schemas.PAYMENT_STATE",
+        "ResourceMode": "bookings.models.Resource.Mode",
+        "PriceKind": "bookings.models.PriceRule.Kind",
+    },
 }
 
 # --- Pages --------------------------------------------------------------------------------------

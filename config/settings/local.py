@@ -6,8 +6,14 @@ given are made once and kept in the data folder.
 
 import secrets
 
-from config.settings.base import *  # noqa: F403
-from config.settings.base import DATA_DIR, INSTALLED_APPS, SECRET_KEY, env
+from config.embedded.errors import CannotStartError
+from config.embedded.run import make_folder
+from config.up import environment
+
+environment.adopt()  # the servers of a running `up`, before base reads their addresses
+
+from config.settings.base import *  # noqa: E402, F403
+from config.settings.base import DATA_DIR, SECRET_KEY, env  # noqa: E402
 
 
 def _kept_secret_key() -> str:
@@ -19,10 +25,10 @@ def _kept_secret_key() -> str:
         pass
     key = secrets.token_urlsafe(50)
     try:
-        DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(DATA_DIR)
         path.touch(mode=0o600, exist_ok=True)
         path.write_text(key)
-    except OSError:
+    except (CannotStartError, OSError):
         pass  # an unwritable folder is `up`'s to report; a command still runs
     return key
 

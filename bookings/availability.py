@@ -1,0 +1,297 @@
+"""When is it free? Opening hours minus live occupancies and blocks, in one query.
+
+What this module says may be stale by the time it is read. It is for showing; a claim decides.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from django.db import connection
+
+from bookings.pricing import quote
+from bookings.rules import Rules, Window, merged, without
+from bookings.selectors import rules_for
+from config.kernel.money import Money
+
+_LOOK_AHEAD = timedelta(days=14)
+
+# One row per live occupancy or block that touches the range; with no row, one for the clock.
+_TAKEN_SQL = """
+    SELECT clock_timestamp(), t.resource_id, lower(t.during), upper(t.during), t.quantity
+    FROM (SELECT 1) AS one LEFT JOIN (
+        SELECT o.resource_id, o.during, o.quantity FROM bookings_occupancy o
+        WHERE o.exclusive AND o.resource_id = ANY(%(ids)s) AND o.during && %(range)s::tstzrange
+          AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
+          AND o.booking_id IS DISTINCT FROM %(ignored)s
+        UNION ALL
+        SELECT o.resource_id, o.during, o.quantity FROM bookings_occupancy o
+        WHERE NOT o.exclusive AND o.resource_id = ANY(%(ids)s)
+          AND o.during && %(range)s::tstzrange
+          AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
+          AND o.booking_id IS DISTINCT FROM %(ignored)s
+        UNION ALL
+        SELECT b.resource_id, b.during, b.quantity FROM bookings_block b
+        WHERE b.resource_id = ANY(%(ids)s) AND b.during && %(range)s::tstzrange
+    ) AS t ON true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """A stretch in which at least `remaining` units can be had throughout."""
+
+    start: datetime
+    end: datetime
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A bookable start for a given duration, and what it costs."""
+
+    start: datetime
+    end: datetime
+    remaining: int
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """What is known of one resource for a range, and how fresh that is."""
+
+    rules: Rules
+    range: Window
+    open: list[Window]
+    free: list[Free]
+    taken: list[Window]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Somewhere else, or some other time, for someone who lost a slot."""
+
+    resource_id: UUID
+    resource_name: str
+    slug: str
+    start: datetime
+    end: datetime
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    window: Window
+    quantity: int
+
+
+def availability(
+    *,
+    rules: Sequence[Rules],
+    start: datetime,
+    end: datetime,
+    ignore_booking_id: UUID | None = None,
+) -> dict[UUID, Availability]:
+    """Free and taken stretches of each resource in `[start, end)`; one query for all of them.
+
+    Occupancies in the range's neighbourhood count as far as buffers reach. `ignore_booking_id`
+    leaves out a visitor's own hold.
+    """
+    reach = timedelta(
+        seconds=max((r.buffer_before_seconds + r.buffer_after_seconds for r in rules), default=0)
+    )
+    as_of, uses = _uses(rules, Window(start - reach, end + reach), ignore_booking_id)
+    return {
+        r.resource_id: _of_one(r, Window(start, end), uses[r.resource_id], as_of) for r in rules
+    }
+
+
+def slots(
+    available: Availability,
+    *,
+    duration_seconds: int,
+    step_seconds: int | None = None,
+    quantity: int = 1,
+) -> list[Slot]:
+    """Bookable starts of one duration: on the step, not too soon, not too far ahead.
+
+    Starts step in real time from each opening, so that a local time which the clocks skip is not
+    offered and one that comes twice is offered once each.
+    """
+    found: dict[datetime, Slot] = {}
+    for window in _starts(available, duration_seconds, step_seconds):
+        remaining = _remaining(available, window)
+        if remaining >= quantity and window.start not in found:
+            price = quote(available.rules, window, quantity).total
+            found[window.start] = Slot(window.start, window.end, remaining, price)
+    return [found[start] for start in sorted(found)]
+
+
+def next_free(
+    *, rules: Rules, start: datetime, duration_seconds: int, after: datetime | None = None
+) -> Window | None:
+    """The window of this length nearest to `start` within two weeks after it, or None."""
+    begin = after or start
+    known = availability(rules=[rules], start=begin, end=begin + _LOOK_AHEAD)
+    return _first(known[rules.resource_id], duration_seconds)
+
+
+def next_free_of_many(
+    *, rules: Sequence[Rules], start: datetime, duration_seconds: int | None = None
+) -> dict[UUID, Window | None]:
+    """For cards: each resource's next bookable window (its shortest, unless a length is given)."""
+    known = availability(rules=rules, start=start, end=start + _LOOK_AHEAD)
+    return {
+        r.resource_id: _first(known[r.resource_id], duration_seconds or r.min_seconds)
+        for r in rules
+    }
+
+
+def alternatives(
+    *, workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, count: int = 3
+) -> list[Alternative]:
+    """Equivalents for a lost window: another resource of its category then, or the nearest time.
+
+    Two queries: the rules of the workspace's resources, and what is taken around the window.
+    """
+    all_rules = rules_for(workspace_id=workspace_id)
+    wanted = all_rules.get(resource_id)
+    if wanted is None:
+        return []
+    kin = [r for r in all_rules.values() if r.category_id == wanted.category_id]
+    duration = int((end - start).total_seconds())
+    known = availability(rules=kin, start=start - timedelta(days=1), end=start + _LOOK_AHEAD)
+    own = _nearest(known[resource_id], start, duration, count)
+    others = [
+        alternative
+        for r in kin
+        if r.resource_id != resource_id
+        for alternative in _nearest(known[r.resource_id], start, duration, 1)
+        if alternative.start == start
+    ]
+    return sorted([*own[:2], *others[: count - 1], *own[2:]][:count], key=lambda a: a.start)
+
+
+def _uses(
+    rules: Sequence[Rules], around: Window, ignored: UUID | None
+) -> tuple[datetime, dict[UUID, list[_Use]]]:
+    uses: dict[UUID, list[_Use]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TAKEN_SQL,
+            {
+                "ids": [r.resource_id for r in rules],
+                "range": f"[{around.start.isoformat()},{around.end.isoformat()})",
+                "ignored": ignored,
+            },
+        )
+        rows = cursor.fetchall()
+    for _, resource_id, lower, upper, quantity in rows:
+        if resource_id is not None:
+            uses[resource_id].append(_Use(Window(lower, upper), quantity))
+    return rows[0][0], uses
+
+
+def _of_one(rules: Rules, span: Window, uses: list[_Use], as_of: datetime) -> Availability:
+    opened = [
+        Window(max(w.start, span.start), min(w.end, span.end))
+        for w in rules.open_windows(span.start, span.end)
+    ]
+    if rules.is_exclusive:
+        taken = merged([use.window for use in uses])
+        free = [Free(w.start, w.end, 1) for w in without(opened, taken)]
+    else:
+        free = _pool_free(opened, uses, rules.capacity)
+        taken = without(opened, [Window(f.start, f.end) for f in free])
+    return Availability(rules, span, opened, free, taken, as_of)
+
+
+def _pool_free(opened: list[Window], uses: list[_Use], capacity: int) -> list[Free]:
+    """Stretches between the moments at which use changes, each with what is left in it."""
+    found: list[Free] = []
+    for window in opened:
+        edges = {window.start, window.end}
+        for use in uses:
+            edges |= {
+                t for t in (use.window.start, use.window.end) if window.start < t < window.end
+            }
+        ordered = sorted(edges)
+        for start, end in pairwise(ordered):
+            used = sum(u.quantity for u in uses if u.window.start <= start < u.window.end)
+            if capacity > used:
+                found.append(Free(start, end, capacity - used))
+    return found
+
+
+def _remaining(available: Availability, window: Window) -> int:
+    """How many units are free throughout the window, buffers included; 0 outside opening hours."""
+    rules = available.rules
+    if not any(opened.contains(window) for opened in _opened_beyond(available, window)):
+        return 0
+    taken = rules.occupied(window)
+    if rules.is_exclusive:
+        return 0 if any(use.overlaps(taken) for use in available.taken) else 1
+    return min(
+        (f.remaining for f in available.free if Window(f.start, f.end).overlaps(window)), default=0
+    )
+
+
+def _opened_beyond(available: Availability, window: Window) -> list[Window]:
+    """Opening windows, unclipped where the window reaches over the end of the range asked for."""
+    if window.end <= available.range.end:
+        return available.open
+    return available.rules.open_windows(window.start, window.end)
+
+
+def _bookable(available: Availability, duration_seconds: int) -> Iterator[Window]:
+    """Windows of one length that are free, found one after the other."""
+    for window in _starts(available, duration_seconds, None):
+        if _remaining(available, window) > 0:
+            yield window
+
+
+def _first(available: Availability, duration_seconds: int) -> Window | None:
+    return next(_bookable(available, duration_seconds), None)
+
+
+def _nearest(
+    available: Availability, start: datetime, duration_seconds: int, count: int
+) -> list[Alternative]:
+    rules = available.rules
+    ranked = sorted(_bookable(available, duration_seconds), key=lambda w: abs(w.start - start))
+    return [
+        Alternative(
+            rules.resource_id, rules.name, rules.slug, w.start, w.end, quote(rules, w).total
+        )
+        for w in ranked[:count]
+    ]
+
+
+def _starts(
+    available: Availability, duration_seconds: int, step_seconds: int | None
+) -> Iterator[Window]:
+    """Windows of one length on the step from each opening, within notice, horizon and range."""
+    rules = available.rules
+    if not rules.min_seconds <= duration_seconds <= rules.max_seconds:
+        return
+    duration = timedelta(seconds=duration_seconds)
+    step = timedelta(seconds=step_seconds or rules.step_seconds)
+    earliest = max(rules.earliest_start(available.as_of), available.range.start)
+    latest = min(rules.latest_start(available.as_of), available.range.end)
+    for span in rules.spans(available.range.start, available.range.end):
+        start = _first_at(span.start, step, earliest)
+        while start < span.end and start < latest:
+            if step_seconds is None or rules.is_on_step(start):
+                yield Window(start, start + duration)
+            start += step
+
+
+def _first_at(start: datetime, step: timedelta, earliest: datetime) -> datetime:
+    """The first of `start`, `start + step`, … that is not before `earliest`."""
+    if earliest <= start:
+        return start
+    return start - ((start - earliest) // step) * step

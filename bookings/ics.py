@@ -1,0 +1,36 @@
+"""A booking as an iCalendar file."""
+
+from icalendar import Calendar, Event, vText
+
+from bookings.links import manage_url
+from bookings.models import Booking, Line
+from bookings.states import WITHOUT_OCCUPANCIES
+
+
+def for_booking(booking: Booking) -> bytes:
+    """One VEVENT per line, in UTC; a cancelled booking cancels its events by the same UIDs."""
+    ended = booking.state in WITHOUT_OCCUPANCIES
+    calendar = Calendar()
+    calendar.add("prodid", "-//Surehold//Booking//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", "CANCEL" if ended else "PUBLISH")
+    for line in booking.lines.select_related("resource__location"):
+        calendar.add_component(_event(booking, line, ended=ended))
+    return calendar.to_ical()
+
+
+def _event(booking: Booking, line: Line, *, ended: bool) -> Event:
+    location = line.resource.location
+    event = Event()
+    event.add("uid", f"{line.pk}@surehold")
+    event.add("sequence", booking.version)
+    event.add("dtstamp", booking.ended_at or booking.confirmed_at or booking.created_at)
+    event.add("dtstart", line.starts_at)
+    event.add("dtend", line.ends_at)
+    event.add("summary", f"{line.resource.name} ({booking.workspace.name})")
+    place = ", ".join(part for part in [location.name, *location.address.splitlines()] if part)
+    event["location"] = vText(place)
+    event.add("description", f"Booking {booking.reference}. {manage_url(booking)}")
+    event.add("url", manage_url(booking))
+    event.add("status", "CANCELLED" if ended else "CONFIRMED")
+    return event

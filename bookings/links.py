@@ -1,0 +1,34 @@
+"""Addresses that go into mails: absolute, and signed where they stand in for an account."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.urls import reverse
+
+from bookings.models import Booking
+
+_SALT = "bookings.manage"
+
+
+def absolute(path: str) -> str:
+    """A path of this site as a full address."""
+    return f"{settings.SITE_URL}{path}"
+
+
+def manage_token(booking: Booking) -> str:
+    """What lets its bearer see and manage one booking without an account."""
+    return signing.Signer(salt=_SALT).sign(booking.pk.hex)
+
+
+def manage_url(booking: Booking) -> str:
+    """The guest's link to a booking; `payments` answers it, since it shows money."""
+    return absolute(reverse("payments:manage", args=[manage_token(booking)]))
+
+
+def booking_id_from(token: str) -> UUID | None:
+    """The booking that a manage token was made for, or None when it is not one of ours."""
+    try:
+        return UUID(signing.Signer(salt=_SALT).unsign(token))
+    except (signing.BadSignature, ValueError):
+        return None

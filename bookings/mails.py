@@ -1,0 +1,99 @@
+"""Mails about bookings, as unsaved Notification rows (`effects.py` says when)."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bookings import ics
+from bookings.links import absolute, manage_url
+from bookings.models import Booking
+from bookings.words import moment_text, window_text
+from config.kernel.money import Money
+from members.mail import notification
+from members.models import Notification
+
+
+def confirmation(booking: Booking) -> list[Notification]:
+    """Reference, when, where, a calendar file, and the guest's link."""
+    return _mail("confirmation", booking, attachments=[_calendar(booking)])
+
+
+def cancellation(booking: Booking, reason: str) -> list[Notification]:
+    """It is cancelled; the calendar file takes it out of calendars again."""
+    return _mail("cancellation", booking, reason=reason, attachments=[_calendar(booking)])
+
+
+def expiry(booking: Booking) -> list[Notification]:
+    """Their hold ended before they paid."""
+    return _mail("expiry", booking, ended_at=moment_text(_ended(booking), _zone(booking)))
+
+
+def released_by_staff(booking: Booking, reason: str) -> list[Notification]:
+    """Somebody of the workspace took the hold away, and says why."""
+    return _mail("released", booking, reason=reason)
+
+
+def reminder(booking: Booking) -> list[Notification]:
+    """The day before."""
+    return _mail("reminder", booking, attachments=[_calendar(booking)])
+
+
+def not_charged(booking: Booking, *, amount: Money) -> list[Notification]:
+    """They paid, the slot was gone, nothing was charged."""
+    return _mail("not_charged", booking, amount=str(amount))
+
+
+def _mail(
+    kind: str,
+    booking: Booking,
+    *,
+    attachments: list[tuple[str, str, bytes]] | None = None,
+    **context: Any,
+) -> list[Notification]:
+    if not booking.email:
+        return []
+    return [
+        notification(
+            kind=kind,
+            to=booking.email,
+            once=f"{kind}:{booking.pk}:{booking.version}",
+            workspace=booking.workspace,
+            subject=booking,
+            context=_about(booking) | context,
+            attachments=attachments,
+        )
+    ]
+
+
+def _about(booking: Booking) -> dict[str, Any]:
+    lines = [
+        {
+            "resource": line.resource.name,
+            "quantity": line.quantity,
+            "when": window_text(
+                line.starts_at, line.ends_at, ZoneInfo(line.resource.location.timezone)
+            ),
+            "location": line.resource.location.name,
+            "address": line.resource.location.address,
+            "directions": line.resource.location.directions,
+        }
+        for line in booking.lines.select_related("resource__location")
+    ]
+    return {
+        "booking": booking,
+        "lines": lines,
+        "total": str(booking.total) if booking.total_minor else "",
+        "manage_url": manage_url(booking),
+        "home_url": absolute(f"/w/{booking.workspace.slug}/"),
+    }
+
+
+def _calendar(booking: Booking) -> tuple[str, str, bytes]:
+    return (f"{booking.reference}.ics", "text/calendar", ics.for_booking(booking))
+
+
+def _zone(booking: Booking) -> ZoneInfo:
+    return ZoneInfo(booking.workspace.timezone)
+
+
+def _ended(booking: Booking) -> Any:
+    return booking.ended_at or booking.created_at

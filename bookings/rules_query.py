@@ -1,0 +1,51 @@
+"""One statement reads everything a claim needs to know of its resources.
+
+Written by hand since it runs on every claim: hours and prices come as JSON beside the row that is
+locked, so that no further round trip is needed (design.md §9 shows what those cost).
+"""
+
+from collections.abc import Iterable
+from datetime import time
+from typing import Any
+from uuid import UUID
+
+from bookings.rules import Price, Rules, WeeklySpan
+
+RULES_SQL = """
+    SELECT r.id, r.workspace_id, r.location_id, r.category_id, r.name, r.slug, r.mode, r.capacity,
+           l.timezone, w.currency, r.step_seconds, r.min_seconds, r.max_seconds,
+           r.buffer_before_seconds, r.buffer_after_seconds, r.notice_seconds, r.horizon_days,
+           coalesce(r.hold_ttl_seconds, w.hold_ttl_seconds),
+           coalesce(
+               (SELECT json_agg(json_build_array(h.weekday, h.opens_at, h.closes_at))
+                FROM bookings_openinghours h WHERE h.resource_id = r.id),
+               (SELECT json_agg(json_build_array(h.weekday, h.opens_at, h.closes_at))
+                FROM bookings_openinghours h WHERE h.location_id = r.location_id),
+               '[]'),
+           coalesce(
+               (SELECT json_agg(json_build_array(p.kind, p.amount_minor, p.label)
+                                ORDER BY p.kind, p.amount_minor, p.id)
+                FROM bookings_pricerule p WHERE p.resource_id = r.id),
+               '[]')
+    FROM bookings_resource r
+    JOIN bookings_location l ON l.id = r.location_id
+    JOIN members_workspace w ON w.id = r.workspace_id
+    WHERE r.workspace_id = %s AND r.is_active
+"""
+
+
+def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
+    """Rules by resource id, from the rows of RULES_SQL."""
+    return {row[0]: _rules(row) for row in rows}
+
+
+def _rules(row: tuple[Any, ...]) -> Rules:
+    *plain, hours, prices = row
+    return Rules(
+        *plain,
+        hours=tuple(
+            WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
+            for weekday, opens, closes in hours
+        ),
+        prices=tuple(Price(*price) for price in prices),
+    )

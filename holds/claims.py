@@ -1,0 +1,328 @@
+"""Claiming: all lines of a request or none, in one transaction (design.md §5).
+
+The constraints decide. What is looked up beforehand, under the resources' locks, is there so that
+the error can say which line failed, and so that a flash crowd's losers cost little.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from bookings import lock_objects
+from bookings.checks import check_window
+from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
+from bookings.models import Booking, Line, Occupancy
+from bookings.pricing import Quote, quote
+from bookings.rules import Rules, Window
+from bookings.services import Move, event_for
+from config.kernel import locks, rows
+from config.kernel.context import Actor
+from config.kernel.effects import Happening, rows_for
+from config.kernel.errors import InvalidInput
+from holds import ending
+from holds.errors import CheckoutOpen, TooManyHolds
+from holds.models import Hold
+from holds.states import ACTIVE
+from members.models import Member, Workspace
+
+_LONGEST = timedelta(days=366)
+
+# One round trip under the locks: the time, who lapsed in our windows, which of our lines are
+# taken by others, and how many live holds each limited subject has.
+_PROBE = """
+    WITH wanted AS (
+        SELECT * FROM unnest(%(resources)s::uuid[], %(windows)s::tstzrange[])
+        WITH ORDINALITY AS w(resource_id, during, position)
+    ), clock AS MATERIALIZED (SELECT clock_timestamp() AS now), found AS (
+        SELECT o.booking_id, w.position, o.exclusive,
+               coalesce(o.lapses_at <= (SELECT now FROM clock), false) AS lapsed
+        FROM wanted w JOIN bookings_occupancy o
+          ON o.exclusive AND o.resource_id = w.resource_id AND o.during && w.during
+         AND o.released_at IS NULL
+        UNION ALL
+        SELECT o.booking_id, w.position, o.exclusive,
+               coalesce(o.lapses_at <= (SELECT now FROM clock), false)
+        FROM wanted w JOIN bookings_occupancy o
+          ON NOT o.exclusive AND o.resource_id = w.resource_id AND o.during && w.during
+         AND o.released_at IS NULL
+    )
+    SELECT (SELECT now FROM clock),
+           (SELECT array_agg(DISTINCT booking_id) FROM found WHERE lapsed),
+           (SELECT min(position) - 1 FROM found WHERE exclusive AND NOT lapsed
+             AND booking_id IS DISTINCT FROM %(own)s)
+"""
+_LIVE_HOLDS = """
+    SELECT count(*) FILTER (WHERE member_id = %(member)s),
+           count(*) FILTER (WHERE visitor = %(visitor)s AND visitor <> ''),
+           count(*) FILTER (WHERE address = %(address)s)
+    FROM holds_hold
+    WHERE state = 'active' AND workspace_id = %(workspace)s AND lapses_at > clock_timestamp()
+      AND id IS DISTINCT FROM %(own)s
+      AND (member_id = %(member)s OR (visitor = %(visitor)s AND visitor <> '')
+           OR address = %(address)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """What is asked for: a resource, a member-facing window, how many."""
+
+    resource_id: UUID
+    start: datetime
+    end: datetime
+    quantity: int = 1
+
+    @property
+    def window(self) -> Window:
+        return Window(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who asks: a member if signed in, the contact given, the browser and the address.
+
+    `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
+    keys (api.md).
+    """
+
+    member: Member | None = None
+    email: str = ""
+    name: str = ""
+    visitor: str = ""
+    address: str | None = None
+    limited: bool = False
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A claim on its way: the request, then what the locks and the clock add to it."""
+
+    workspace: Workspace
+    lines: Sequence[LineRequest]
+    claimant: Claimant
+    actor: Actor
+    ttl_seconds: int | None
+    own: Hold | None
+    rules: dict[UUID, Rules] = field(default_factory=dict)
+    now: datetime | None = None
+
+
+def claim(
+    *,
+    workspace: Workspace,
+    lines: Sequence[LineRequest],
+    claimant: Claimant,
+    actor: Actor,
+    token: str = "",
+    ttl_seconds: int | None = None,
+) -> Hold:
+    """Hold every line, or none, for `ttl_seconds` (60 to 7200; default by resource, workspace).
+
+    Must run inside a transaction, that of its idempotency record. With the token of an earlier
+    live hold: the same lines return that hold; other lines replace it.
+
+    Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
+    index of the line, TooManyHolds (429), and CheckoutOpen when the hold to be replaced has an open
+    Checkout, which payments closes first.
+    """
+    locks.require_transaction()
+    check_shape(lines, ttl_seconds)
+    own = Hold.objects.select_related("booking").filter(token=token).first() if token else None
+    if own is not None and own.workspace_id != workspace.pk:
+        own = None
+    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, own)
+    _limit(request)
+    _lock(request)
+    kept = _probe(request)
+    if kept is not None:
+        return kept
+    return _write(request)
+
+
+def check_shape(lines: Sequence[LineRequest], ttl_seconds: int | None) -> None:
+    """What can be refused without looking anything up."""
+    if not lines:
+        raise InvalidInput("Name at least one line.", field="lines")
+    if len(lines) > 20:
+        raise InvalidInput("At most 20 lines can be held together.", field="lines")
+    if ttl_seconds is not None and not 60 <= ttl_seconds <= 7200:
+        raise InvalidInput("Give 60 to 7200 seconds.", field="ttl_seconds")
+    for index, line in enumerate(lines):
+        if not timedelta(0) < line.window.duration <= _LONGEST:
+            raise WindowNotAllowed(
+                "The end must come after the start, within a year.", line=index, rule="duration"
+            )
+
+
+def _limit(request: _Claim) -> None:
+    """Serialise this subject's claims, then count what it holds already."""
+    who = request.claimant
+    if not who.limited:
+        return
+    subjects = [f"visitor:{who.visitor}"] if who.visitor else []
+    subjects += [f"member:{who.member.pk}"] if who.member else []
+    subjects += [f"address:{who.address}"] if who.address else []
+    locks.advisory(subjects)
+    workspace = request.workspace
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LIVE_HOLDS,
+            {
+                "member": who.member.pk if who.member else None,
+                "visitor": who.visitor,
+                "address": who.address,
+                "workspace": workspace.pk,
+                "own": request.own.pk if request.own else None,
+            },
+        )
+        of_member, of_visitor, of_address = cursor.fetchone()
+    if (
+        of_member >= workspace.max_live_holds_per_member
+        or of_visitor >= workspace.max_live_holds_per_visitor
+        or of_address >= workspace.max_live_holds_per_address
+    ):
+        raise TooManyHolds
+
+
+def _lock(request: _Claim) -> None:
+    """Lock the resources asked for, and those of the hold to be replaced, in one order."""
+    wanted = {line.resource_id for line in request.lines}
+    ids = set(wanted)
+    if request.own:
+        ids |= set(
+            Occupancy.objects.filter(booking_id=request.own.booking_id).values_list(
+                "resource_id", flat=True
+            )
+        )
+    request.rules = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
+    for index, line in enumerate(request.lines):
+        if line.resource_id not in request.rules:
+            raise UnknownResource(line=index)
+
+
+def _probe(request: _Claim) -> Hold | None:
+    """Under the locks: clear what lapsed, deal with the visitor's own hold, find what is taken."""
+    now, lapsed, taken = _look(request)
+    request.now = now
+    for index, line in enumerate(request.lines):
+        rules = request.rules[line.resource_id]
+        check_window(rules, line.window, quantity=line.quantity, now=now, line=index)
+    if lapsed:
+        ending.expire_locked(lapsed)
+    if request.own:
+        kept = _same_or_replaced(request)
+        if kept is not None:
+            return kept
+    if taken is not None:
+        raise SlotTaken(line=taken)
+    return None
+
+
+def _look(request: _Claim) -> tuple[datetime, list[UUID] | None, int | None]:
+    occupied = [request.rules[ln.resource_id].occupied(ln.window) for ln in request.lines]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PROBE,
+            {
+                "resources": [line.resource_id for line in request.lines],
+                "windows": [f"[{w.start.isoformat()},{w.end.isoformat()})" for w in occupied],
+                "own": request.own.booking_id if request.own else None,
+            },
+        )
+        return cursor.fetchone()
+
+
+def _same_or_replaced(request: _Claim) -> Hold | None:
+    """The visitor's own live hold is returned when it is the same, else released first."""
+    own = ending.lock_own(request.own.booking_id)  # type: ignore[union-attr]
+    if own is None or own.state != ACTIVE or own.lapses_at <= request.now:
+        return None
+    held = Line.objects.filter(booking_id=own.booking_id).values_list(
+        "resource_id", "starts_at", "ends_at", "quantity"
+    )
+    if set(held) == {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in request.lines}:
+        return own
+    if own.has_open_checkout:
+        raise CheckoutOpen(own.pk)
+    ending.release_locked(own, request.now, request.actor, "Replaced by another choice")
+    return None
+
+
+def _write(request: _Claim) -> Hold:
+    """Booking, lines, occupancies, hold, event and effects, in one statement."""
+    quotes = [quote(request.rules[ln.resource_id], ln.window, ln.quantity) for ln in request.lines]
+    booking = _booking(request, quotes)
+    hold = _hold(request, booking)
+    lines = [
+        Line(
+            booking=booking,
+            position=index,
+            resource_id=line.resource_id,
+            starts_at=line.start,
+            ends_at=line.end,
+            quantity=line.quantity,
+            amount_minor=priced.total.amount_minor,
+            price=priced.parts,
+        )
+        for index, (line, priced) in enumerate(zip(request.lines, quotes, strict=True))
+    ]
+    occupancies = [_occupancy(request, line, hold) for line in lines]
+    move = Move("pending_payment", request.now, request.actor)
+    event = event_for(booking, move, from_state="", kind="held")
+    placed = Happening("hold.placed", hold, request.now, request.actor, data={"lines": lines})
+    rows.insert([booking, *lines, *occupancies, hold, event, *rows_for(placed)])
+    return hold
+
+
+def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
+    who, workspace = request.claimant, request.workspace
+    return Booking(
+        workspace=workspace,
+        member=who.member,
+        email=who.email or (who.member.email if who.member else ""),
+        name=who.name or (who.member.name if who.member else ""),
+        currency=workspace.currency,
+        total_minor=sum(q.total.amount_minor for q in quotes),
+        price=_snapshot(quotes),
+        starts_at=min(line.start for line in request.lines),
+        ends_at=max(line.end for line in request.lines),
+        created_at=request.now,
+    )
+
+
+def _snapshot(quotes: list[Quote]) -> dict[str, Any]:
+    return {"lines": [{"total_minor": q.total.amount_minor, "parts": q.parts} for q in quotes]}
+
+
+def _hold(request: _Claim, booking: Booking) -> Hold:
+    who = request.claimant
+    by_rules = min(request.rules[ln.resource_id].hold_ttl_seconds for ln in request.lines)
+    expires_at = request.now + timedelta(seconds=request.ttl_seconds or by_rules)
+    return Hold(
+        workspace=request.workspace,
+        booking=booking,
+        created_at=request.now,
+        expires_at=expires_at,
+        lapses_at=expires_at,
+        member=who.member,
+        visitor=who.visitor,
+        address=who.address,
+    )
+
+
+def _occupancy(request: _Claim, line: Line, hold: Hold) -> Occupancy:
+    rules = request.rules[line.resource_id]
+    taken = rules.occupied(Window(line.starts_at, line.ends_at))
+    return Occupancy(
+        resource_id=line.resource_id,
+        booking=hold.booking,
+        line=line,
+        during=(taken.start, taken.end),
+        quantity=line.quantity,
+        exclusive=rules.is_exclusive,
+        lapses_at=hold.lapses_at,
+    )

@@ -1,0 +1,142 @@
+"""What can be done with a hold. Claiming is in `claims.py`."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from bookings import lock_objects as bookings_locks
+from bookings import services as bookings_services
+from bookings.models import Booking, Occupancy
+from config.kernel import rows
+from config.kernel.context import Actor
+from config.kernel.errors import InvalidTransition, NotFound
+from config.kernel.locks import retried_on_deadlock
+from holds import ending
+from holds.claims import Claimant, LineRequest, claim
+from holds.errors import CheckoutOpen, HoldExpired, HoldNotExtendable, TooManyHolds
+from holds.lock_objects import LockedHold, lock_hold
+from holds.models import Hold
+from holds.states import ACTIVE, CONFIRMED
+
+__all__ = [
+    "CheckoutOpen",
+    "Claimant",
+    "HoldExpired",
+    "HoldNotExtendable",
+    "LineRequest",
+    "TooManyHolds",
+    "claim",
+    "confirm_unpaid",
+    "expire_lapsed",
+    "extend",
+    "release",
+]
+
+
+@retried_on_deadlock
+def release(
+    *, hold_id: UUID, actor: Actor, reason: str = "", checkout_closed: bool = False
+) -> Hold:
+    """Give up an active hold. One that has ended already stays as it ended.
+
+    Raises NotFound, InvalidTransition when it is confirmed, and CheckoutOpen when a Checkout is
+    open: `payments.holding.let_go` closes it at Stripe and then says `checkout_closed`.
+    """
+    with transaction.atomic():
+        found = _locked(hold_id)
+        hold = found.hold
+        if hold.state == CONFIRMED:
+            raise InvalidTransition("The booking is confirmed; cancel it instead.")
+        if hold.state != ACTIVE:
+            return hold
+        if hold.has_open_checkout and not checkout_closed and hold.lapses_at > found.now:
+            raise CheckoutOpen(hold.pk)
+        hold.booking = found.booking
+        ending.release_locked(hold, found.now, actor, reason)
+        return hold
+
+
+@retried_on_deadlock
+def extend(*, hold_id: UUID, actor: Actor) -> Hold:
+    """Add the workspace's extension to a live hold, once.
+
+    Raises NotFound, HoldExpired (410), HoldNotExtendable (409).
+    """
+    with transaction.atomic():
+        found = _locked(hold_id)
+        hold, now = found.hold, found.now
+        if hold.state != ACTIVE or hold.expires_at <= now:
+            raise HoldExpired
+        seconds = hold.workspace.hold_extension_seconds
+        if hold.extended_at is not None or not seconds:
+            raise HoldNotExtendable
+        more = timedelta(seconds=seconds)
+        hold.expires_at += more
+        hold.lapses_at += more
+        hold.extended_at = now
+        hold.save(update_fields=["expires_at", "lapses_at", "extended_at"])
+        _keep_until(hold)
+        rows.insert([bookings_services.note(found.booking, kind="extended", at=now, actor=actor)])
+        return hold
+
+
+def keep_for_checkout(found: LockedHold, grace: timedelta) -> None:
+    """A Checkout is about to be opened: the slot stays its grace longer than promised."""
+    hold = found.hold
+    hold.has_open_checkout = True
+    hold.lapses_at = hold.expires_at + grace
+    hold.save(update_fields=["has_open_checkout", "lapses_at"])
+    _keep_until(hold)
+
+
+def checkout_gone(hold: Hold) -> None:
+    """No Checkout is open any more (caller holds the locks): the grace ends with it."""
+    hold.has_open_checkout = False
+    hold.lapses_at = hold.expires_at
+    hold.save(update_fields=["has_open_checkout", "lapses_at"])
+    _keep_until(hold)
+
+
+def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:
+    """Confirm a hold that owes nothing. The caller has seen to the due, under the locks.
+
+    Raises HoldExpired when its time is up.
+    """
+    if found.hold.state != ACTIVE or found.hold.expires_at <= found.now:
+        raise HoldExpired
+    ending.confirm_locked(found.hold, found.now)
+    bookings_services.confirm(found.booking, at=found.now, actor=actor, free=True)
+    return found.booking
+
+
+def expire_lapsed(*, limit: int = 100) -> int:
+    """Tidy holds whose time is up, a transaction each; returns how many ended.
+
+    Nothing depends on it: reads ignore lapsed holds and claims supersede them (design.md §5).
+    """
+    lapsed = Hold.objects.extra(  # the one clock is the database's
+        where=["state = 'active' AND lapses_at <= clock_timestamp()"]
+    )
+    ids = list(lapsed.order_by("lapses_at").values_list("booking_id", flat=True)[:limit])
+    return sum(_expire_one(booking_id) for booking_id in ids)
+
+
+@retried_on_deadlock
+def _expire_one(booking_id: UUID) -> int:
+    with transaction.atomic():
+        bookings_locks.lock_resources_of([booking_id])
+        return ending.expire_locked([booking_id])
+
+
+def _locked(hold_id: UUID) -> LockedHold:
+    try:
+        return lock_hold(hold_id)
+    except Hold.DoesNotExist:
+        raise NotFound("There is no such hold.") from None
+
+
+def _keep_until(hold: Hold) -> None:
+    Occupancy.objects.filter(booking_id=hold.booking_id, released_at=None).update(
+        lapses_at=hold.lapses_at
+    )

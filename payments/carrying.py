@@ -1,0 +1,149 @@
+"""Carrying out a verdict: capture or void, one call in flight at a time, until it is done.
+
+The payment's row says what is to be done and when it was last tried; whoever comes by with the
+lease does it. A crash between the call and its answer is healed by asking Stripe first.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from bookings import mails
+from bookings.models import Booking
+from bookings.services import note
+from config.kernel import clock, rows
+from config.kernel.context import SYSTEM
+from config.kernel.errors import TemporarilyUnavailable
+from config.kernel.locks import retried_on_deadlock
+from payments import stripe_api
+from payments.lock_objects import lock_money
+from payments.models import Due, Payment
+from payments.moves import move_payment
+from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, VOIDED, VOIDING
+from payments.stripe_api import Intent, StripeRefused
+
+log = logging.getLogger(__name__)
+
+# Longer than a call may take, so that a second one never starts beside it.
+_LEASE = timedelta(seconds=30)
+_LONGEST_PAUSE_SECONDS = 600
+
+
+def carry_out(payment_id: UUID) -> bool:
+    """Do what the verdict says; True when it is done (now or before).
+
+    Never raises for Stripe's sake: a call that fails is tried again by the self-heal.
+    """
+    payment = _lease(payment_id)
+    if payment is None:
+        return Payment.objects.filter(pk=payment_id, state__in=[CAPTURED, VOIDED]).exists()
+    try:
+        intent = _ask(payment)
+    except (TemporarilyUnavailable, StripeRefused) as error:
+        _postpone(payment, str(error.__cause__ or error))
+        return False
+    return _finish(payment, intent)
+
+
+def _lease(payment_id: UUID) -> Payment | None:
+    """Take the right to call Stripe for this payment, unless somebody has it."""
+    now = clock.now()
+    free = Q(leased_until=None) | Q(leased_until__lte=now)
+    taken = Payment.objects.filter(free, pk=payment_id, state__in=[CAPTURING, VOIDING]).update(
+        leased_until=now + _LEASE, next_try_at=now + _LEASE, tries=F("tries") + 1
+    )
+    return Payment.objects.get(pk=payment_id) if taken else None
+
+
+def _ask(payment: Payment) -> Intent:
+    """Make the call; when it was made before or is refused, see what has become of it."""
+    if payment.tries > 1:
+        intent = stripe_api.fetch_intent(payment)
+        if intent.status != "requires_capture":
+            return intent
+    call = stripe_api.capture if payment.state == CAPTURING else stripe_api.void
+    try:
+        return call(payment)
+    except StripeRefused:
+        return stripe_api.fetch_intent(payment)
+
+
+def _postpone(payment: Payment, error: str) -> None:
+    log.warning("payment %s: %s", payment.payment_intent_id, error)
+    pause = min(_LONGEST_PAUSE_SECONDS, 2 ** min(payment.tries, 10))
+    Payment.objects.filter(pk=payment.pk, state=payment.state).update(
+        leased_until=None,
+        next_try_at=clock.now() + timedelta(seconds=pause),
+        last_error=error[:2000],
+    )
+
+
+@retried_on_deadlock
+def _finish(payment: Payment, intent: Intent) -> bool:
+    """Write down what Stripe says has become of it."""
+    booking_id = Due.objects.values_list("booking_id", flat=True).get(pk=payment.due_id)
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        fresh = next(p for p in money.payments if p.pk == payment.pk)
+        if fresh.state not in {CAPTURING, VOIDING}:
+            return True
+        done = {"leased_until": None, "next_try_at": None, "last_error": ""}
+        if fresh.state == CAPTURING and intent.status == "succeeded":
+            move_payment(fresh, CAPTURED, captured_at=money.now, **done)
+            _captured(money.booking, money.due, fresh, money.now)
+        elif fresh.state == VOIDING and intent.status == "canceled":
+            move_payment(fresh, VOIDED, voided_at=money.now, **done)
+            _note(money.booking, fresh, "voided", money.now)
+        elif fresh.state == CAPTURING and intent.status == "canceled":
+            done["last_error"] = "The authorisation was gone before it could be captured."
+            move_payment(fresh, CAPTURE_FAILED, **done)
+            _note(money.booking, fresh, "capture_failed", money.now)
+            log.error("capture failed for confirmed booking %s", money.booking.reference)
+        else:
+            _postpone(fresh, f"Stripe says {intent.status} while we are {fresh.state}")
+            return False
+        return True
+
+
+def _captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> None:
+    """The money is here: the due is settled, and the member told."""
+    due.settled_at = now
+    due.save(update_fields=["settled_at"])
+    rows.insert([_event(booking, payment, "paid", now), *mails.confirmation(booking)])
+
+
+def note_void(booking: Booking, payment: Payment, now: datetime) -> None:
+    """The verdict was to give it back. A member whose slot was gone is told so at once."""
+    written = [_event(booking, payment, "payment_refused", now)]
+    if payment.verdict_because == "slot_gone":
+        rows.insert([*written, *mails.not_charged(booking, amount=payment.amount)])
+    else:
+        rows.insert(written)
+
+
+def _note(booking: Booking, payment: Payment, kind: str, now: datetime) -> None:
+    rows.insert([_event(booking, payment, kind, now)])
+
+
+def _event(booking: Booking, payment: Payment, kind: str, now: datetime):  # type: ignore[no-untyped-def]
+    return note(
+        booking,
+        kind=kind,
+        at=now,
+        actor=SYSTEM,
+        payment=str(payment.pk),
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        because=payment.verdict_because,
+        source=payment.settled_by,
+    )
+
+
+def due_for_a_try(*, limit: int = 100) -> list[UUID]:
+    """Payments whose call is to be made (again) by now."""
+    now = clock.now()
+    waiting = Payment.objects.filter(state__in=[CAPTURING, VOIDING], next_try_at__lte=now)
+    return list(waiting.order_by("next_try_at").values_list("pk", flat=True)[:limit])

@@ -1,0 +1,278 @@
+"""Opening and closing Checkouts.
+
+Each is a committed row before Stripe hears of it, so that a crash in between leaves something to
+resume: the same row gives the same request under the same idempotency key.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import transaction
+
+from bookings.models import Booking
+from bookings.words import window_text
+from config.kernel import effects, rows
+from config.kernel.context import SYSTEM, Actor
+from config.kernel.errors import NotFound
+from config.kernel.locks import locked, retried_on_deadlock
+from config.kernel.money import round_half_up
+from holds import ending
+from holds import services as holds_services
+from holds.errors import HoldExpired
+from holds.models import Hold
+from holds.states import ACTIVE, CONFIRMED
+from members.models import Workspace
+from payments import settlement, stripe_api
+from payments.errors import AlreadyPaid, PaymentInProgress
+from payments.lock_objects import LockedMoney, lock_money
+from payments.models import Checkout, Signal
+from payments.moves import move_checkout
+from payments.states import ABANDONED, COMPLETE, CREATING, EXPIRED, OPEN
+from payments.stripe_api import StripeBroke, StripeDown, StripeRefused
+
+log = logging.getLogger(__name__)
+
+# Stripe wants 30 minutes or more; some are gone by the time it reads the request.
+_SHORTEST = timedelta(minutes=35)
+_RESUME_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where to send the member; `url` is None when nothing was owed and it is confirmed."""
+
+    url: str | None
+    expires_at: datetime
+    booking: Booking
+
+
+def start(
+    *,
+    hold_id: UUID,
+    success_url: str,
+    cancel_url: str,
+    actor: Actor = SYSTEM,
+    email: str = "",
+    name: str = "",
+) -> Started:
+    """Open the payment page for a live hold, or return the one that is open already.
+
+    Nothing owed: confirms at once. Raises NotFound, HoldExpired (410), AlreadyPaid and
+    PaymentInProgress (409), TemporarilyUnavailable (503; the hold is kept).
+    """
+    hold = Hold.objects.filter(pk=hold_id).first()
+    if hold is None:
+        raise NotFound("There is no such hold.")
+    prepared = _prepare(hold.booking_id, success_url, cancel_url, actor, email, name)
+    if isinstance(prepared, Started):
+        return prepared
+    checkout = open_at_stripe(prepared)
+    if checkout.state == COMPLETE:
+        raise PaymentInProgress
+    if checkout.state != OPEN or checkout.close_requested_at is not None:
+        raise HoldExpired
+    hold.refresh_from_db()
+    return Started(checkout.url, hold.expires_at, hold.booking)
+
+
+@retried_on_deadlock
+def _prepare(
+    booking_id: UUID, success_url: str, cancel_url: str, actor: Actor, email: str, name: str
+) -> Checkout | Started:
+    """First transaction: the row, and the grace that an open Checkout gives its hold."""
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        hold, now = money.hold, money.now
+        if hold.state == CONFIRMED:
+            raise AlreadyPaid
+        if hold.state != ACTIVE or hold.expires_at <= now:
+            raise HoldExpired
+        _contact(money.booking, email, name)
+        if not money.due.amount_minor:
+            _settle_nothing(money, actor)
+            return Started(None, hold.expires_at, money.booking)
+        current = _live(money)
+        if current is not None:
+            return current
+        checkout = _new(money, success_url, cancel_url)
+        rows.insert([checkout])
+        grace = timedelta(seconds=money.booking.workspace.checkout_grace_seconds)
+        holds_services.keep_for_checkout(money.held, grace)
+        remaining = (hold.expires_at - now).total_seconds()
+        effects.kick("payments.close_ended", str(checkout.pk), countdown_seconds=remaining + 0.5)
+        return checkout
+
+
+def _contact(booking: Booking, email: str, name: str) -> None:
+    if email or name:
+        booking.email, booking.name = email or booking.email, name or booking.name
+        booking.save(update_fields=["email", "name"])
+
+
+def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
+    money.due.settled_at = money.now
+    money.due.save(update_fields=["settled_at"])
+    holds_services.confirm_unpaid(money.held, actor)
+
+
+def _live(money: LockedMoney) -> Checkout | None:
+    """The Checkout that is open or being opened; one that Stripe is about to close is put aside."""
+    for checkout in money.checkouts.values():
+        if checkout.state == COMPLETE and _undecided(money, checkout):
+            raise PaymentInProgress
+    for checkout in money.checkouts.values():
+        if checkout.state not in {CREATING, OPEN} or checkout.close_requested_at is not None:
+            continue
+        if checkout.expires_at > money.now + timedelta(minutes=1):
+            return checkout
+        request_close(checkout, money.now)
+    return None
+
+
+def _undecided(money: LockedMoney, checkout: Checkout) -> bool:
+    mine = [p for p in money.payments if p.checkout_id == checkout.pk]
+    return not mine or any(not p.verdict and p.state not in {"failed"} for p in mine)
+
+
+def _new(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
+    booking, due, now = money.booking, money.due, money.now
+    workspace = booking.workspace
+    remaining = money.hold.expires_at - now
+    return Checkout(
+        due=due,
+        attempt=len(money.checkouts) + 1,
+        account=workspace.charging_account,
+        destination=_destination(workspace),
+        livemode=settings.STRIPE_LIVE_MODE,
+        amount_minor=due.amount_minor,
+        currency=due.currency,
+        application_fee_minor=_fee(workspace, due.amount_minor),
+        title=_title(booking),
+        email=booking.email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        created_at=now,
+        expires_at=now + max(_SHORTEST, remaining + timedelta(minutes=10)),
+        next_look_at=now + _RESUME_AFTER,
+    )
+
+
+def _destination(workspace: Workspace) -> str:
+    through_platform = workspace.charges == Workspace.Charges.DESTINATION
+    return workspace.stripe_account_id if through_platform else ""
+
+
+def _fee(workspace: Workspace, amount_minor: int) -> int:
+    if workspace.charges == Workspace.Charges.PLATFORM:
+        return 0
+    return round_half_up(Decimal(amount_minor * workspace.application_fee_basis_points) / 10_000)
+
+
+def _title(booking: Booking) -> str:
+    first = booking.lines.select_related("resource__location").first()
+    if first is None:
+        return booking.reference
+    zone = ZoneInfo(first.resource.location.timezone)
+    return f"{first.resource.name}, {window_text(first.starts_at, first.ends_at, zone)}"[:250]
+
+
+def open_at_stripe(checkout: Checkout) -> Checkout:
+    """Create the session of a committed row, or do nothing if that was done.
+
+    Second transaction: the answer. The hold is read again under its locks; when it is gone by
+    then, the session is to be closed.
+    """
+    if checkout.state != CREATING:
+        return checkout
+    try:
+        session = stripe_api.create_session(checkout)
+    except (StripeBroke, StripeRefused) as error:
+        # Stripe would repeat a 5xx for this key: another try needs another row. Should a session
+        # have come of it, its payment names this row and is settled (and given back) through it.
+        _abandon(checkout, str(error))
+        raise StripeDown from error
+    return adopt(checkout.pk, session.id, session.url)
+
+
+@retried_on_deadlock
+def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
+    """Write down the session that Stripe made for a row."""
+    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        checkout = money.checkouts[checkout_id]
+        if checkout.session_id:
+            return checkout
+        wanted = checkout.state == CREATING and money.hold.state == ACTIVE
+        columns: dict[str, Any] = {"session_id": session_id, "url": url}
+        columns["next_look_at"] = money.hold.expires_at if wanted else money.now
+        if not wanted:
+            columns["close_requested_at"] = checkout.close_requested_at or money.now
+        move_checkout(checkout, OPEN, **columns)
+        return checkout
+
+
+def _abandon(checkout: Checkout, error: str) -> None:
+    with transaction.atomic():
+        fresh = locked(Checkout.objects.filter(pk=checkout.pk)).get()
+        if fresh.state == CREATING:
+            move_checkout(fresh, ABANDONED, last_error=error[:2000], next_look_at=None)
+
+
+def request_close(checkout: Checkout, now: datetime) -> None:
+    """Leave a row behind that says: expire this session. The sweep does (caller holds locks)."""
+    checkout.close_requested_at = now
+    checkout.next_look_at = now
+    checkout.save(update_fields=["close_requested_at", "next_look_at"])
+
+
+def close_all(hold: Hold) -> None:
+    """First phase of a release: expire every open session of a hold at Stripe (design.md §5).
+
+    Raises PaymentInProgress when one of them is complete (it is settled first), and
+    TemporarilyUnavailable when Stripe does not answer; the hold is kept then.
+    """
+    open_ones = Checkout.objects.filter(
+        due__booking_id=hold.booking_id, state__in=[CREATING, OPEN]
+    ).order_by("attempt")
+    for checkout in open_ones:
+        if close(checkout.pk) == COMPLETE:
+            raise PaymentInProgress
+
+
+def close(checkout_id: UUID, *, source: str = Signal.Source.SELF_HEAL) -> str:
+    """Expire one session at Stripe and write down how it ended: its Checkout's state.
+
+    `complete` means paid or authorised: it is settled, never taken for cancelled.
+    """
+    checkout = Checkout.objects.get(pk=checkout_id)
+    if checkout.state == CREATING:
+        checkout = open_at_stripe(checkout)
+    if checkout.state != OPEN:
+        return checkout.state
+    session = stripe_api.expire_session(checkout)
+    if session.status == COMPLETE:
+        settlement.settle(checkout_id=checkout_id, source=source, known=session)
+        return COMPLETE
+    return _closed(checkout_id)
+
+
+@retried_on_deadlock
+def _closed(checkout_id: UUID) -> str:
+    """The session has expired at Stripe: no payment can come of it. A hold past its time ends."""
+    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        checkout = money.checkouts[checkout_id]
+        if checkout.state == OPEN:
+            move_checkout(checkout, EXPIRED, ended_at=money.now, next_look_at=None)
+        settlement.after_checkout(money)
+        if money.hold.state == ACTIVE and money.hold.lapses_at <= money.now:
+            ending.expire_locked([booking_id])
+        return checkout.state

@@ -1,0 +1,124 @@
+"""A payment came after its hold had ended: win the slot again, or find that it is gone.
+
+The same rules as a claim's: others' dead holds are cleared away, a new block counts as gone, and
+the constraints decide (design.md §6, "Late-payment ladder").
+"""
+
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from bookings.models import Occupancy
+from config.kernel import rows
+from config.kernel.context import SYSTEM
+from config.kernel.database_errors import constraint_of
+from config.kernel.ids import new_id
+from holds import ending
+from holds.models import Hold
+from holds.states import ACTIVE, EXPIRED
+from payments.lock_objects import LockedMoney
+
+_IN_THE_WAY = """
+    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false)
+    FROM bookings_occupancy mine JOIN bookings_occupancy o
+      ON o.resource_id = mine.resource_id AND o.during && mine.during
+    WHERE mine.booking_id = %s AND o.booking_id <> mine.booking_id AND o.released_at IS NULL
+"""
+_BLOCKED = """
+    SELECT EXISTS (
+        SELECT 1 FROM bookings_occupancy mine JOIN bookings_block b
+          ON b.resource_id = mine.resource_id AND b.during && mine.during
+        WHERE mine.booking_id = %s AND mine.exclusive
+    )
+"""
+_REFUSALS = {"occupancy_no_overlap", "occupancy_within_capacity", "occupancy_not_blocked"}
+
+
+class OwnHoldInTheWay(Exception):
+    """The member holds the slot anew, with a Checkout open: it is closed outside, then retried."""
+
+    def __init__(self, hold_id: UUID) -> None:
+        super().__init__(str(hold_id))
+        self.hold_id = hold_id
+
+    def make_way(self) -> None:
+        """Let the newer hold go, in two phases. Raises what `let_go` raises."""
+        from payments.holding import let_go
+
+        let_go(hold_id=self.hold_id, actor=SYSTEM, reason="The earlier payment arrived")
+
+
+def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
+    """Win back every occupancy of an ended or lapsed booking, under its resources' locks.
+
+    False when the slot is gone, or when the booking was released or cancelled and is not to be
+    revived. Raises OwnHoldInTheWay unless `gives_up`.
+    """
+    booking = money.booking
+    if booking.state not in {"pending_payment", EXPIRED}:
+        return False
+    _clear_the_way(money, gives_up=gives_up)
+    if booking.state == "pending_payment":
+        return not _blocked(booking.pk)
+    try:
+        with transaction.atomic():
+            rows.insert(_occupancies_anew(booking.pk))
+    except IntegrityError as error:
+        if constraint_of(error) not in _REFUSALS:
+            raise
+        return False
+    return True
+
+
+def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_THE_WAY, [money.booking.pk])
+        found = cursor.fetchall()
+    lapsed = {booking_id for booking_id, is_lapsed in found if is_lapsed}
+    if lapsed:
+        ending.expire_locked(sorted(lapsed))
+    for booking_id in {booking_id for booking_id, is_lapsed in found if not is_lapsed}:
+        _supersede(money, booking_id, gives_up=gives_up)
+
+
+def _supersede(money: LockedMoney, booking_id: UUID, *, gives_up: bool) -> None:
+    """Let go of the member's own newer, unpaid hold; somebody else's stays."""
+    hold = Hold.objects.filter(booking_id=booking_id).first()
+    if hold is None or hold.state != ACTIVE or not _same_person(money.hold, hold):
+        return
+    if hold.has_open_checkout:
+        if gives_up:
+            return
+        raise OwnHoldInTheWay(hold.pk)
+    locked = ending.lock_own(booking_id)
+    if locked is not None and locked.state == ACTIVE and not locked.has_open_checkout:
+        ending.release_locked(locked, money.now, SYSTEM, "The earlier payment arrived")
+
+
+def _same_person(one: Hold, other: Hold) -> bool:
+    by_browser = bool(one.visitor) and one.visitor == other.visitor
+    by_member = one.member_id is not None and one.member_id == other.member_id
+    return by_browser or by_member
+
+
+def _blocked(booking_id: UUID) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_BLOCKED, [booking_id])
+        (blocked,) = cursor.fetchone()
+    return blocked
+
+
+def _occupancies_anew(booking_id: UUID) -> list[Occupancy]:
+    """Fresh rows like the released ones; a booking expires once, so these are all it had."""
+    return [
+        Occupancy(
+            id=new_id(),
+            resource_id=old.resource_id,
+            booking_id=booking_id,
+            line_id=old.line_id,
+            during=old.during,
+            quantity=old.quantity,
+            exclusive=old.exclusive,
+        )
+        for old in Occupancy.objects.filter(booking_id=booking_id).order_by("resource_id", "pk")
+    ]

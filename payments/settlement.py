@@ -1,0 +1,260 @@
+"""The one way in which a payment confirms a booking, or does not (design.md §6).
+
+`settle` is called by the success page, the platform's webhooks, the connected accounts' webhooks
+and the self-heal: in any order, any number of times, at once. It fetches Stripe's truth outside any
+transaction and decides under the locks. The verdict is written once on the Payment and is final,
+however stale the truth is with which another call arrives later.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from bookings import services as bookings_services
+from bookings.effects import PAID_TOO_LATE
+from config.kernel import rows
+from config.kernel.clock import now as database_now
+from config.kernel.context import SYSTEM
+from config.kernel.locks import retried_on_deadlock
+from holds import ending
+from holds import services as holds_services
+from holds import states as hold_states
+from payments import carrying, reacquire, stripe_api
+from payments.lock_objects import LockedMoney, lock_money
+from payments.models import Checkout, Payment, Signal
+from payments.moves import move_checkout, move_payment
+from payments.states import (
+    AUTHORISED,
+    CAPTURE,
+    CAPTURING,
+    COMPLETE,
+    CREATED,
+    CREATING,
+    EXPIRED,
+    FAILED,
+    OPEN,
+    PROCESSING,
+    VOID,
+    VOIDING,
+)
+
+log = logging.getLogger(__name__)
+
+_PAID = {"requires_capture", "succeeded"}
+# The self-heal looks again when a call was not made or its answer did not come.
+_RETRY_AFTER = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a signal: `confirmed`, `voided`, `processing`, `unpaid`, `expired`, `repeated`.
+
+    `repeated` is a late or second hint: the verdict had been written before.
+    """
+
+    name: str
+    payment_id: UUID | None = None
+
+
+def settle(*, checkout_id: UUID, source: str, known: stripe_api.Session | None = None) -> Outcome:
+    """Settle one Checkout by Stripe's truth, and carry out the verdict.
+
+    `known` spares a fetch to a caller that has just been given the session. Raises
+    TemporarilyUnavailable when Stripe does not answer; nothing has changed then.
+    """
+    checkout = Checkout.objects.select_related("due").get(pk=checkout_id)
+    if not checkout.session_id:
+        return Outcome("unpaid")
+    truth = known or stripe_api.fetch_session(checkout)
+    outcome = _decided(checkout, truth, source)
+    if outcome.payment_id is not None:
+        carrying.carry_out(outcome.payment_id)
+    return outcome
+
+
+def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
+    """Settle every Checkout of a booking that Stripe knows of: what the success page does."""
+    started = Checkout.objects.filter(due__booking_id=booking_id, session_id__isnull=False)
+    outcomes = []
+    for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
+        outcome = settle(checkout_id=checkout_id, source=source)
+        record(checkout_id, source, outcome.name)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def record(checkout_id: UUID, source: str, outcome: str) -> None:
+    """Keep that this source came by, and what it found."""
+    Signal.objects.create(
+        checkout_id=checkout_id, source=source, followed_at=database_now(), outcome=outcome
+    )
+
+
+def _decided(checkout: Checkout, truth: stripe_api.Session, source: str) -> Outcome:
+    """Decide; where the member's own newer hold is in the way, let it go first and decide again."""
+    for _ in range(3):
+        try:
+            return _decide(checkout.pk, checkout.due.booking_id, truth, source)
+        except reacquire.OwnHoldInTheWay as mine:
+            mine.make_way()
+    return _decide(checkout.pk, checkout.due.booking_id, truth, source, gives_up=True)
+
+
+@retried_on_deadlock
+def _decide(
+    checkout_id: UUID,
+    booking_id: UUID,
+    truth: stripe_api.Session,
+    source: str,
+    *,
+    gives_up: bool = False,
+) -> Outcome:
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        checkout = money.checkouts[checkout_id]
+        _note_session(money, checkout, truth)
+        if truth.intent is None:
+            return Outcome("expired" if truth.status == EXPIRED else "unpaid")
+        payment = _payment(money, checkout, truth.intent)
+        if payment.verdict:
+            return Outcome("repeated", payment.pk)
+        _note_intent(payment, truth.intent)
+        if payment.state != AUTHORISED:
+            return Outcome("processing" if payment.state == PROCESSING else "unpaid")
+        return _judge(money, checkout, payment, truth, source, gives_up=gives_up)
+
+
+def _note_session(money: LockedMoney, checkout: Checkout, truth: stripe_api.Session) -> None:
+    """Follow the session's own state. One that ends by itself does not release a live hold."""
+    if checkout.state != OPEN or truth.status not in {COMPLETE, EXPIRED}:
+        return
+    looks_again = money.now + _RETRY_AFTER if truth.status == COMPLETE else None
+    move_checkout(checkout, truth.status, ended_at=money.now, next_look_at=looks_again)
+    if truth.status == EXPIRED:
+        after_checkout(money)
+
+
+def after_checkout(money: LockedMoney) -> None:
+    """With no Checkout open any more, an active hold loses the grace that came with it."""
+    still_open = any(c.state in {CREATING, OPEN} for c in money.checkouts.values())
+    if money.hold.state == hold_states.ACTIVE and money.hold.has_open_checkout and not still_open:
+        holds_services.checkout_gone(money.hold)
+
+
+def _payment(money: LockedMoney, checkout: Checkout, intent: stripe_api.Intent) -> Payment:
+    """The one Payment of a PaymentIntent (INV-5), made when it is first heard of."""
+    for payment in money.payments:
+        if payment.payment_intent_id == intent.id:
+            return payment
+    payment = Payment(
+        due=money.due,
+        checkout=checkout,
+        payment_intent_id=intent.id,
+        account=checkout.account,
+        livemode=intent.livemode,
+        amount_minor=intent.amount_minor,
+        currency=intent.currency,
+        created_at=money.now,
+    )
+    rows.insert([payment])
+    money.payments.append(payment)
+    return payment
+
+
+def _note_intent(payment: Payment, intent: stripe_api.Intent) -> None:
+    """Follow the intent as far as no verdict is needed."""
+    if intent.status in _PAID and payment.state in {CREATED, PROCESSING}:
+        move_payment(payment, AUTHORISED)
+    elif intent.status == "processing" and payment.state == CREATED:
+        move_payment(payment, PROCESSING)
+    elif intent.status == "canceled" and payment.state in {CREATED, PROCESSING}:
+        move_payment(payment, FAILED)
+
+
+def _judge(
+    money: LockedMoney,
+    checkout: Checkout,
+    payment: Payment,
+    truth: stripe_api.Session,
+    source: str,
+    *,
+    gives_up: bool,
+) -> Outcome:
+    """Write the verdict on an authorised payment."""
+    refusal = _refusal(money, checkout, payment, truth)
+    if not refusal and not _win_slot(money, truth, source, gives_up=gives_up):
+        refusal = "slot_gone"
+    if refusal:
+        _void(money, payment, refusal, source)
+        return Outcome("voided", payment.pk)
+    move_payment(
+        payment,
+        CAPTURING,
+        verdict=CAPTURE,
+        decided_at=money.now,
+        settled_by=source,
+        next_try_at=money.now + _RETRY_AFTER,
+    )
+    for other in money.checkouts.values():
+        if other.pk != checkout.pk and other.state in {CREATING, OPEN}:
+            other.close_requested_at = other.next_look_at = money.now
+            other.save(update_fields=["close_requested_at", "next_look_at"])
+    return Outcome("confirmed", payment.pk)
+
+
+def _refusal(
+    money: LockedMoney, checkout: Checkout, payment: Payment, truth: stripe_api.Session
+) -> str:
+    """Why this payment can never be accepted, whatever the slot's fate; empty when it may be."""
+    if any(other.verdict == CAPTURE for other in money.payments):
+        return "duplicate"
+    due = money.due
+    if (payment.amount_minor, payment.currency) != (due.amount_minor, due.currency):
+        return "amount_differs"
+    if payment.livemode != checkout.livemode or truth.livemode != checkout.livemode:
+        return "livemode_differs"
+    if checkout.account != money.booking.workspace.charging_account:
+        return "account_differs"
+    return ""
+
+
+def _win_slot(
+    money: LockedMoney, truth: stripe_api.Session, source: str, *, gives_up: bool
+) -> bool:
+    """Make the slot the member's: their hold is live, or it is won again. False when it is gone."""
+    booking, hold = money.booking, money.hold
+    if booking.state == "pending_payment" and hold.lapses_at > money.now:
+        won = True
+    else:
+        won = reacquire.reacquire(money, gives_up=gives_up)
+    if not won:
+        return False
+    if not booking.email and truth.email:
+        booking.email, booking.name = truth.email, booking.name or truth.name
+        booking.save(update_fields=["email", "name"])
+    late = hold.expires_at <= money.now
+    ending.confirm_locked(hold, money.now)
+    bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
+    return True
+
+
+def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> None:
+    move_payment(
+        payment,
+        VOIDING,
+        verdict=VOID,
+        verdict_because=because,
+        decided_at=money.now,
+        settled_by=source,
+        next_try_at=money.now + _RETRY_AFTER,
+    )
+    if because.endswith("_differs"):
+        log.error("payment %s is given back: %s", payment.payment_intent_id, because)
+    after_checkout(money)
+    if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
+        ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
+        money.booking.refresh_from_db()
+    carrying.note_void(money.booking, payment, money.now)

@@ -1,0 +1,123 @@
+"""Following signals, and the self-heal that finds what no signal told (design.md §6)."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.db.models import Q
+
+from config.kernel import clock
+from config.kernel.errors import DomainError
+from payments import carrying, checkouts, settlement
+from payments.models import Checkout, Signal
+from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_LONGEST_PAUSE_SECONDS = 300
+
+
+@shared_task(name="payments.follow_signal")
+def follow_signal(signal_id: str) -> str:
+    """Settle what a webhook hinted at; its outcome is kept, whatever it was."""
+    signal = Signal.objects.select_related("checkout").filter(pk=signal_id).first()
+    if signal is None or signal.followed_at is not None:
+        return "followed"
+    if signal.session_id and not signal.checkout.session_id:
+        # The answer to its creation never reached us; the event tells.
+        checkouts.adopt(signal.checkout_id, signal.session_id)
+    outcome = settlement.settle(checkout_id=signal.checkout_id, source=signal.source)
+    Signal.objects.filter(pk=signal.pk).update(
+        followed_at=clock.now(), outcome=_ignored(signal, outcome)
+    )
+    return outcome.name
+
+
+def _ignored(signal: Signal, outcome: settlement.Outcome) -> str:
+    """A late or repeated hint is recorded as ignored."""
+    return "ignored" if outcome.name == "repeated" else outcome.name
+
+
+@shared_task(name="payments.close_ended")
+def close_ended(checkout_id: str) -> str:
+    """At a hold's end: close its session at Stripe, then free the slot. Kicked with an ETA."""
+    checkout = Checkout.objects.select_related("due__booking__hold").filter(pk=checkout_id).first()
+    if checkout is None or checkout.state not in {CREATING, OPEN}:
+        return "ended"
+    if checkout.due.booking.hold.expires_at > clock.now() and not checkout.close_requested_at:
+        return "extended"
+    return checkouts.close(checkout.pk)
+
+
+@shared_task(name="payments.sweep")
+def sweep() -> dict[str, int]:
+    """The self-heal: what a kick, a webhook or a crash left undone, in bounded batches."""
+    now = clock.now()
+    return {
+        "signals": _each(follow_signal, _open_signals(now)),
+        "checkouts": _each(_look_at, _due_looks(now)),
+        "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH)),
+    }
+
+
+def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]
+    waiting = Signal.objects.filter(
+        followed_at=None, received_at__lte=now - timedelta(seconds=5)
+    ).order_by("received_at")
+    return [str(pk) for pk in waiting.values_list("pk", flat=True)[:_BATCH]]
+
+
+def _due_looks(now) -> list[UUID]:  # type: ignore[no-untyped-def]
+    waiting = Checkout.objects.filter(
+        Q(state__in=[CREATING, OPEN, COMPLETE]), next_look_at__lte=now
+    )
+    return list(waiting.order_by("next_look_at").values_list("pk", flat=True)[:_BATCH])
+
+
+def _look_at(checkout_id: UUID) -> None:
+    """See to one Checkout: settle it if it was paid, close it if its hold is over.
+
+    Looked at again later unless that ended it; the pause grows.
+    """
+    checkout = Checkout.objects.select_related("due__booking__hold").get(pk=checkout_id)
+    now = clock.now()
+    pause = min(_LONGEST_PAUSE_SECONDS, 10 * 2 ** min(checkout.looks, 6))
+    Checkout.objects.filter(pk=checkout_id).update(
+        looks=checkout.looks + 1, next_look_at=now + timedelta(seconds=pause)
+    )
+    hold = checkout.due.booking.hold
+    over = checkout.close_requested_at is not None or hold.expires_at <= now
+    if checkout.state != COMPLETE and over:
+        checkouts.close(checkout_id)
+    elif checkout.state == CREATING:
+        checkouts.open_at_stripe(checkout)
+    else:
+        outcome = settlement.settle(checkout_id=checkout_id, source=Signal.Source.SELF_HEAL)
+        settlement.record(checkout_id, Signal.Source.SELF_HEAL, outcome.name)
+    _rest_when_done(checkout_id)
+
+
+def _rest_when_done(checkout_id: UUID) -> None:
+    """A Checkout whose payments all have a verdict, or that ended unpaid, needs no more looks."""
+    checkout = Checkout.objects.get(pk=checkout_id)
+    payments = list(checkout.payments.all())
+    decided = bool(payments) and all(p.verdict or p.state == "failed" for p in payments)
+    if checkout.state in {"expired", ABANDONED} or (checkout.state == COMPLETE and decided):
+        Checkout.objects.filter(pk=checkout_id).update(next_look_at=None)
+
+
+def _each(work: Callable, items: Iterable) -> int:
+    """Do each by itself: one that fails is logged and tried again by the next sweep."""
+    done = 0
+    for item in items:
+        try:
+            work(item)
+            done += 1
+        except DomainError as error:
+            log.warning("%s %s: %s", getattr(work, "__name__", work), item, error)
+        except Exception:
+            log.exception("%s %s", getattr(work, "__name__", work), item)
+    return done
