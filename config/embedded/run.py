@@ -90,12 +90,7 @@ class Run:
 
     def remember(self, name: str, values: dict[str, Any]) -> None:
         """Keep `values` for the next run, readable by nobody else, whole or not at all."""
-        path = self.folder / f"{name}.json"
-        draft = path.with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(values, indent=1, sort_keys=True))
-        draft.replace(path)
+        write_private(self.folder / f"{name}.json", values)
 
     def secret(self, name: str, make: Callable[[], str] = lambda: secrets.token_hex(20)) -> str:
         """The folder's own secret of that name, made at first use."""
@@ -157,8 +152,9 @@ class Run:
         env: dict[str, str] | None = None,
         pid_file: Path | None = None,
         cwd: Path = PROJECT,
+        to_terminal: bool = False,
     ) -> Child:
-        """Start `command` in the background; what it prints goes to its log."""
+        """Start `command` in the background; what it prints goes to its log, or to our terminal."""
         log = self.log(name.lower().replace(" ", "-"))
         if log.exists() and log.stat().st_size > LARGEST_LOG:
             log.unlink()
@@ -171,8 +167,8 @@ class Run:
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=None if to_terminal else output,
+                stderr=None if to_terminal else subprocess.STDOUT,
                 start_new_session=True,
             )
         child = Child(name, process, log, grace)
@@ -185,6 +181,15 @@ class Run:
         while self.children:
             self.children.pop().stop()
         self.lock.close()
+
+
+def write_private(path: Path, values: dict[str, Any]) -> None:
+    """Write `values` as JSON, readable by nobody else, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(values, indent=1, sort_keys=True))
+    draft.replace(path)
 
 
 def mark(lock: IO[str], run_id: str, state: str) -> None:
@@ -201,7 +206,9 @@ def make_folder(folder: Path) -> Path:
     As root, other accounts may pass through it (never list it), since PostgreSQL runs as one.
     """
     try:
-        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for name in ("run.lock", "children.lock"):
             (folder / name).touch(mode=0o600)
             with (folder / name).open("r+"):

@@ -1,0 +1,62 @@
+"""Web, worker and beat under honcho: prefixed logs, and all of them end together."""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from honcho.manager import Manager
+from honcho.printer import Message, Printer
+from honcho.process import Process
+
+from config.embedded.guard import die_with_parent
+from config.embedded.run import PROJECT, Run
+from config.up.procfile import command_lines
+
+NAMES = ("web", "worker", "beat")
+
+
+class Reader(Process):  # type: ignore[misc]
+    """The process that reads one child's output; it must not outlive us either."""
+
+    def run(self, events: Any = None, ignore_signals: bool = False) -> None:
+        die_with_parent(signal.SIGKILL)
+        super().run(events, ignore_signals)
+
+
+class Listener(Printer):  # type: ignore[misc]
+    """Prints the children's lines, and notes which ended first and whether the worker works."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        self.first_to_stop = ""
+        self.worker_ready = False
+
+    def write(self, message: Message) -> None:
+        text = (
+            message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
+        )
+        if message.name == "system":
+            if "stopped (" in text and not self.first_to_stop:
+                self.first_to_stop = text.strip()
+            return
+        if message.name == "worker" and " ready." in text:
+            self.worker_ready = True
+        super().write(message)
+
+
+class Processes(Manager):  # type: ignore[misc]
+    """The Procfile's processes; `loop()` runs until all of them have ended."""
+
+    def __init__(self, run: Run, env: dict[str, str], *, once_started: Callable[[], None]) -> None:
+        self.listener = Listener()
+        super().__init__(self.listener)
+        self._process_ctor = Reader
+        self._once_started = once_started
+        lines = command_lines()
+        for name in NAMES:
+            self.add_process(name, run.guarded_line(lines[name]), env=env, cwd=str(PROJECT))
+
+    def _start(self) -> None:
+        super()._start()
+        self._once_started()
