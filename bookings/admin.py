@@ -1,0 +1,359 @@
+"""The catalogue in the admin: places, resources with hours and prices, blocks; and why not free."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from unfold.decorators import action, display
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSplitDateTimeWidget,
+)
+
+from bookings.explain import Reason, explain
+from bookings.models import Block, Booking, Category, Location, OpeningHours, PriceRule, Resource
+from bookings.rules import Window
+from bookings.selectors import rules_for
+from bookings.services import place_block
+from config.kernel.money import exponent
+from members.admin_durations import with_minutes
+from members.admin_filters import OpeningFilter, ScopedRelatedFilter
+from members.admin_scope import CLERK, MANAGER, ScopedAdmin, ScopedInline
+from members.admin_words import link, said_moment, said_money, said_window
+
+DURATIONS = (
+    "step_seconds",
+    "min_seconds",
+    "max_seconds",
+    "buffer_before_seconds",
+    "buffer_after_seconds",
+    "notice_seconds",
+    "hold_ttl_seconds",
+)
+
+
+# --- Places and kinds ---------------------------------------------------------------------------
+
+
+class HoursInline(ScopedInline):
+    model = OpeningHours
+    fields = ("weekday", "opens_at", "closes_at")
+    delete_rank = MANAGER
+    verbose_name_plural = "opening hours"
+
+
+@admin.register(Location)
+class LocationAdmin(ScopedAdmin):
+    list_display = ("name", "timezone", "address", "workspace")
+    list_select_related = ("workspace",)
+    search_fields = ("name", "address")
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    fields = ("workspace", "name", "slug", "timezone", "address", "directions")
+    inlines = (HoursInline,)
+
+
+@admin.register(Category)
+class CategoryAdmin(ScopedAdmin):
+    list_display = ("name", "workspace")
+    list_select_related = ("workspace",)
+    search_fields = ("name",)
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    fields = ("workspace", "name", "slug")
+
+
+# --- Resources ----------------------------------------------------------------------------------
+
+
+class PriceForm(forms.ModelForm):
+    """Prices as people write them: 45.00, kept as 4500."""
+
+    amount = forms.DecimalField(min_value=0, max_digits=12, widget=UnfoldAdminDecimalFieldWidget)
+
+    class Meta:
+        model = PriceRule
+        fields = ("kind", "amount", "label")
+
+    def __init__(self, *args: Any, currency: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency = currency
+        if currency:
+            self.fields["amount"].label = f"Amount in {currency}"
+        if self.instance.pk and not self.instance._state.adding and currency:
+            shown = Decimal(self.instance.amount_minor).scaleb(-exponent(currency))
+            self.initial["amount"] = f"{shown:.{exponent(currency)}f}"
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        if self.currency and amount.scaleb(exponent(self.currency)) % 1:
+            raise ValidationError(f"{self.currency} has {exponent(self.currency)} decimals.")
+        return amount
+
+    def save(self, commit: bool = True) -> PriceRule:
+        rule: PriceRule = self.instance
+        currency = rule.resource.workspace.currency
+        rule.amount_minor = int(self.cleaned_data["amount"].scaleb(exponent(currency)))
+        saved: PriceRule = super().save(commit)
+        return saved
+
+
+class PriceFormSet(BaseInlineFormSet):
+    """Gives each form the currency of its resource's workspace, where that is known."""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        resource = self.instance
+        known = resource.workspace_id is not None
+        currency = resource.workspace.currency if known else ""
+        return super().get_form_kwargs(index) | {"currency": currency}
+
+
+class PriceInline(ScopedInline):
+    model = PriceRule
+    form = PriceForm
+    formset = PriceFormSet
+    delete_rank = MANAGER
+    fields = ("kind", "amount", "label")
+    verbose_name_plural = "prices: they add up"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look has no form, and so no amount but this one."""
+        return () if self.has_change_permission(request, obj) else ("shown",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        may = self.has_change_permission(request, obj)
+        return self.fields if may else ("kind", "shown", "label")
+
+    @display(description="amount")
+    def shown(self, rule: PriceRule) -> str:
+        return said_money(rule.amount_minor, rule.resource.workspace.currency)
+
+
+class ExplainForm(forms.Form):
+    """Which window, in the resource's own time."""
+
+    start = forms.SplitDateTimeField(widget=UnfoldAdminSplitDateTimeWidget)
+    end = forms.SplitDateTimeField(widget=UnfoldAdminSplitDateTimeWidget)
+    quantity = forms.IntegerField(
+        min_value=1, max_value=100_000, initial=1, widget=UnfoldAdminIntegerFieldWidget
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        start, end = cleaned.get("start"), cleaned.get("end")
+        if start and end and end <= start:
+            self.add_error("end", "The end comes after the start.")
+        elif start and end and (end - start).days > 62:
+            self.add_error("end", "At most 62 days at once.")
+        return cleaned
+
+
+@admin.register(Resource)
+class ResourceAdmin(ScopedAdmin):
+    """Opens on what can be booked; “Why is it not free?” answers for any window."""
+
+    list_display = ("name", "category", "location", "mode", "capacity_shown", "seats", "is_active")
+    list_select_related = ("category", "location")
+    list_filter = (
+        "is_active",
+        "mode",
+        ("category", ScopedRelatedFilter),
+        ("location", ScopedRelatedFilter),
+    )
+    search_fields = ("name", "description", "slug")
+    prepopulated_fields: ClassVar = {"slug": ("name",)}
+    inlines = (HoursInline, PriceInline)
+    actions_detail = ("why_not_free",)
+    fieldsets = (
+        (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
+        ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
+        ("For members", {"fields": ("description", "picture", "picture_alt")}),
+        (
+            "Rules",
+            {
+                "fields": (
+                    ("step_seconds", "min_seconds", "max_seconds"),
+                    ("buffer_before_seconds", "buffer_after_seconds"),
+                    ("notice_seconds", "horizon_days", "hold_ttl_seconds"),
+                )
+            },
+        ),
+    )
+
+    @display(description="units", ordering="capacity")
+    def capacity_shown(self, resource: Resource) -> str:
+        return "one" if resource.is_exclusive else f"{resource.capacity} units"
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        return with_minutes(field) if db_field.name in DURATIONS else field
+
+    @action(description="Why is it not free?", permissions=["view"], icon="help")
+    def why_not_free(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        resource = self.row_or_404(request, object_id, CLERK)
+        zone = resource.location.timezone
+        with timezone.override(ZoneInfo(zone)):
+            form = ExplainForm(request.GET if "start_0" in request.GET else None)
+            context = self.admin_site.each_context(request) | {
+                "title": f"Why is {resource.name} not free?",
+                "resource": resource,
+                "zone": zone,
+                "form": form,
+                "reasons": _explained(resource, form) if form.is_valid() else None,
+                "asked": form.is_bound and form.is_valid(),
+                "opts": self.opts,
+                "back": self.change_url(resource.pk),
+            }
+            answer = TemplateResponse(request, "admin/surehold/explain.html", context)
+            return answer.render()
+
+
+def _explained(resource: Resource, form: ExplainForm) -> list[dict[str, Any]]:
+    """Reasons with links to what stands in the way."""
+    rules = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.id])
+    if resource.id not in rules:
+        return [{"code": "inactive", "detail": "It is not bookable: see its page."}]
+    found = explain(
+        rules=rules[resource.id],
+        start=form.cleaned_data["start"],
+        end=form.cleaned_data["end"],
+        quantity=form.cleaned_data["quantity"],
+    )
+    return [_reason(reason, resource.location.timezone) for reason in found]
+
+
+def _reason(reason: Reason, zone: str) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "detail": reason.detail,
+        "when": said_window(reason.start, reason.end, zone) if reason.start and reason.end else "",
+        "until": said_moment(reason.until, zone) if reason.until else "",
+        "booking": reason.booking_id
+        and link("bookings_booking", reason.booking_id, reason.reference),
+    }
+
+
+# --- Blocks -------------------------------------------------------------------------------------
+
+
+class BlockForm(forms.ModelForm):
+    """A window in the resource's own time; the service writes it."""
+
+    start = forms.SplitDateTimeField(
+        widget=UnfoldAdminSplitDateTimeWidget, help_text="In the resource's time zone."
+    )
+    end = forms.SplitDateTimeField(widget=UnfoldAdminSplitDateTimeWidget)
+
+    class Meta:
+        model = Block
+        fields = ("resource", "quantity", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        """The times typed are the resource's, whatever zone the page is shown in."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        resource: Resource | None = cleaned.get("resource")
+        start, end = cleaned.get("start"), cleaned.get("end")
+        if resource is None or start is None or end is None:
+            return cleaned
+        zone = ZoneInfo(resource.location.timezone)
+        cleaned["start"], cleaned["end"] = _in_zone(start, zone), _in_zone(end, zone)
+        if end <= start:
+            self.add_error("end", "The end comes after the start.")
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """The row is made by the service; there is nothing to check on an unsaved one."""
+
+
+def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The same figures on the clock, in another zone."""
+    return timezone.make_naive(moment).replace(tzinfo=zone)
+
+
+class BlockFilter(OpeningFilter):
+    """Opens on blocks that are not over."""
+
+    title = "when"
+    parameter_name = "when"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "Now and to come"), ("past", "Over"), ("all", "All")]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() == "all":
+            return queryset
+        now = timezone.now()
+        if self.value() == "past":
+            return queryset.filter(during__endswith__lte=now)
+        return queryset.filter(during__endswith__gt=now)
+
+
+@admin.register(Block)
+class BlockAdmin(ScopedAdmin):
+    """Closing time: written through the service, which lists the bookings it lies over."""
+
+    delete_rank = MANAGER
+    list_display = ("when", "resource", "quantity_shown", "reason", "created_by")
+    list_display_links = ("when",)
+    list_select_related = ("resource__location", "created_by")
+    list_filter = (BlockFilter,)
+    search_fields = ("reason", "resource__name")
+    ordering = ("during",)
+    add_fieldsets = ((None, {"fields": ("resource", "start", "end", "quantity", "reason")}),)
+    fields = ("resource", "when", "quantity", "reason", "created_by", "created_at")
+    readonly_fields = ("when", "created_by", "created_at")
+
+    @display(description="when", ordering="during")
+    def when(self, block: Block) -> str:
+        return said_window(block.during.lower, block.during.upper, block.resource.location.timezone)
+
+    @display(description="units")
+    def quantity_shown(self, block: Block) -> str:
+        return "all of it" if block.resource.is_exclusive else str(block.quantity)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        if obj is None:
+            kwargs["form"] = BlockForm
+        return super().get_form(request, obj, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """To move a block, delete it and place another: the service looks at what lies under."""
+        fixed = [*super().get_readonly_fields(request, obj), "resource", "quantity"]
+        return fixed if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            obj.save(update_fields=["reason"])
+            return
+        data = form.cleaned_data
+        block, under = place_block(
+            workspace=data["resource"].workspace,
+            resource=data["resource"],
+            window=Window(data["start"], data["end"]),
+            quantity=data["quantity"],
+            reason=data["reason"],
+            created_by=request.user,
+        )
+        obj.__dict__.update(block.__dict__)
+        if under:
+            messages.warning(request, _lies_over(under))
+
+
+def _lies_over(bookings: list[Booking]) -> str:
+    links = format_html_join(
+        ", ", "{}", ((link("bookings_booking", b.pk, b.reference),) for b in bookings)
+    )
+    return format_html(
+        "The block lies over {} that {} made before and stay as they are: {}.",
+        f"{len(bookings)} bookings" if len(bookings) > 1 else "1 booking",
+        "were" if len(bookings) > 1 else "was",
+        links,
+    )

@@ -1,0 +1,374 @@
+"""The catalogue, availability, why not, and a booking's lines and history over HTTP."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bookings.api_schemas import (
+    AvailabilitySchema,
+    EventSchema,
+    ExplanationSchema,
+    ResourceSchema,
+)
+from bookings.availability import Availability, availability, slots
+from bookings.explain import Reason, explain
+from bookings.models import Booking, BookingEvent, Line, PriceRule, Resource
+from bookings.nearest import free_throughout
+from bookings.rules import Rules, Window
+from bookings.selectors import rules_for
+from config.api import ApiView, Query, money, rfc3339, rfc3339_or_none
+from config.api_schemas import PAGING, answers, page_of, query
+from config.kernel.errors import DomainError, InvalidInput, NotFound
+from config.pagination import paginated
+from members.models import Workspace
+
+MINUTE = 60
+MAX_RANGE = timedelta(days=62)
+MAX_RANGE_MINUTES = 62 * 24 * 60
+MAX_QUANTITY = 100_000
+CATALOGUE_ORDER = ["position", "name", "id"]
+
+
+class RangeTooLong(DomainError):
+    code = "range_too_long"
+    status = 400
+    detail = "Ask for at most 62 days at once."
+
+
+# --- Endpoints ----------------------------------------------------------------------------------
+
+
+class ResourceListView(ApiView):
+    """What can be booked here."""
+
+    @extend_schema(
+        operation_id="resources_list",
+        tags=["resources"],
+        parameters=[
+            query("q", str, "Words in the name, description, category or location."),
+            query("location", str, "Id or slug."),
+            query("mode", str, "exclusive or pooled."),
+            query("category", str, "Id or slug."),
+            query("seats", int, "At least this many."),
+            query("free_from", datetime, "With `free_to`: free throughout that window."),
+            query("free_to", datetime),
+            query("quantity", int, "With `free_from`: units free at once; 1 unless said."),
+            *PAGING,
+        ],
+        responses=answers({200: page_of(ResourceSchema, "Resource")}),
+    )
+    def get(self, request: Request) -> Response:
+        rows = _found(Query(request), self.workspace)
+        return paginated(
+            request, rows, CATALOGUE_ORDER, lambda row: resource_json(row, self.workspace, request)
+        )
+
+
+class ResourceView(ApiView):
+    @extend_schema(
+        operation_id="resources_read",
+        tags=["resources"],
+        responses=answers({200: ResourceSchema}),
+    )
+    def get(self, request: Request, resource_id: UUID) -> Response:
+        """One resource with its rules and prices."""
+        row = _catalogue(self.workspace).filter(pk=resource_id).first()
+        if row is None:
+            raise NotFound("There is no such resource here.")
+        return Response(resource_json(row, self.workspace, request))
+
+
+class AvailabilityView(ApiView):
+    @extend_schema(
+        operation_id="resources_availability",
+        tags=["resources"],
+        parameters=[
+            query("from", datetime, required=True),
+            query("to", datetime, "At most 62 days after `from`.", required=True),
+            query("duration", int, "Minutes; asks for `slots`, the bookable starts."),
+            query("step", int, "Minutes between starts; the resource's unless given."),
+            query("quantity", int, "Units wanted; 1 unless said."),
+        ],
+        responses=answers({200: AvailabilitySchema}),
+    )
+    def get(self, request: Request, resource_id: UUID) -> Response:
+        """When it is free. This may be stale by the time it is read: a hold decides."""
+        asked = Query(request)
+        start, end = asked.window("from", "to")
+        if end - start > MAX_RANGE:
+            raise RangeTooLong(field="to")
+        duration = asked.integer("duration", 1, MAX_RANGE_MINUTES)
+        step = asked.integer("step", 5, 24 * 60)
+        quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
+        rules = _rules(self.workspace, resource_id)
+        known = availability(rules=[rules], start=start, end=end)[resource_id]
+        body = _availability_json(known, start, end, quantity)
+        if duration is not None:
+            body["slots"] = _slots_json(known, duration, step, quantity)
+        return Response(body)
+
+
+class ExplainView(ApiView):
+    @extend_schema(
+        operation_id="resources_explain",
+        tags=["resources"],
+        parameters=[
+            query("start", datetime, required=True),
+            query("end", datetime, required=True),
+            query("quantity", int, "1 unless said."),
+        ],
+        responses=answers({200: ExplanationSchema}),
+    )
+    def get(self, request: Request, resource_id: UUID) -> Response:
+        """Why a window is or is not free: hours, notice, block, hold and its end, booking."""
+        asked = Query(request)
+        start, end = asked.window("start", "end")
+        if end - start > MAX_RANGE:
+            raise RangeTooLong(field="end")
+        quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
+        rules = _rules(self.workspace, resource_id)
+        reasons = explain(rules=rules, start=start, end=end, quantity=quantity)
+        return Response(
+            {
+                "resource": str(resource_id),
+                "start": rfc3339(start),
+                "end": rfc3339(end),
+                "quantity": quantity,
+                "free": not reasons,
+                "reasons": [_reason_json(reason) for reason in reasons],
+            }
+        )
+
+
+class BookingEventsView(ApiView):
+    @extend_schema(
+        operation_id="bookings_events",
+        tags=["bookings"],
+        parameters=PAGING,
+        responses=answers({200: page_of(EventSchema, "Event")}),
+    )
+    def get(self, request: Request, booking_id: UUID) -> Response:
+        """What happened to a booking, oldest first."""
+        if not Booking.objects.filter(pk=booking_id, workspace=self.workspace).exists():
+            raise NotFound("There is no such booking here.")
+        rows = BookingEvent.objects.filter(booking_id=booking_id)
+        return paginated(request, rows, ["at", "id"], event_json)
+
+
+# --- Representations, also for the endpoints to the right ---------------------------------------
+
+
+def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict[str, Any]:
+    """A resource of `_catalogue`: nothing here asks the database again."""
+    return {
+        "id": str(row.id),
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "mode": row.mode,
+        "capacity": row.capacity,
+        "seats": row.seats,
+        "bookable": row.is_active,
+        "category": _named(row.category),
+        "location": _named(row.location)
+        | {"address": row.location.address, "timezone": row.location.timezone},
+        "picture": request.build_absolute_uri(row.picture.url) if row.picture else None,
+        "picture_alt": row.picture_alt,
+        "rules": _rules_json(row, workspace),
+        "prices": [_price_json(price, workspace.currency) for price in row.price_rules.all()],
+        "add_ons": [],
+    }
+
+
+def booking_brief(booking: Booking, lines: list[Line]) -> dict[str, Any]:
+    """What a hold says of its booking, from the rows at hand."""
+    return {
+        "id": str(booking.id),
+        "reference": booking.reference,
+        "state": booking.state,
+        "version": booking.version,
+        "lines": [line_json(line, booking.currency) for line in lines],
+        "total": money(booking.total_minor, booking.currency),
+    }
+
+
+def line_json(line: Line, currency: str) -> dict[str, Any]:
+    return {
+        "resource": str(line.resource_id),
+        "start": rfc3339(line.starts_at),
+        "end": rfc3339(line.ends_at),
+        "quantity": line.quantity,
+        "amount": money(line.amount_minor, currency),
+    }
+
+
+def event_json(event: BookingEvent) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "at": rfc3339(event.at),
+        "kind": event.kind,
+        "from_state": event.from_state or None,
+        "to_state": event.to_state or None,
+        "version": event.version,
+        "actor": {
+            "kind": event.actor_kind,
+            "id": event.actor_id,
+            "label": event.actor_label,
+        },
+        "reason": event.reason,
+    }
+
+
+# --- Finding ------------------------------------------------------------------------------------
+
+
+def _catalogue(workspace: Workspace) -> QuerySet[Resource]:
+    """A workspace's resources with all that `resource_json` shows: two queries."""
+    prices = PriceRule.objects.order_by("kind", "amount_minor", "id")
+    return (
+        Resource.objects.filter(workspace=workspace)
+        .select_related("category", "location")
+        .prefetch_related(Prefetch("price_rules", prices))
+    )
+
+
+def _found(asked: Query, workspace: Workspace) -> QuerySet[Resource]:
+    """Bookable resources that the search describes."""
+    rows = _catalogue(workspace).filter(is_active=True)
+    for word in asked.text("q").split()[:10]:
+        rows = rows.filter(
+            Q(name__icontains=word)
+            | Q(description__icontains=word)
+            | Q(category__name__icontains=word)
+            | Q(location__name__icontains=word)
+        )
+    for name in ("location", "category"):
+        if value := asked.text(name):
+            rows = rows.filter(_by_id_or_slug(name, value))
+    if modes := asked.texts("mode", list(Resource.Mode.values)):
+        rows = rows.filter(mode__in=modes)
+    if seats := asked.integer("seats", 1, MAX_QUANTITY):
+        rows = rows.filter(seats__gte=seats)
+    return _only_free(asked, workspace, rows)
+
+
+def _by_id_or_slug(name: str, value: str) -> Q:
+    try:
+        return Q(**{f"{name}_id": UUID(value)})
+    except ValueError:
+        return Q(**{f"{name}__slug": value})
+
+
+def _only_free(asked: Query, workspace: Workspace, rows: QuerySet[Resource]) -> QuerySet[Resource]:
+    """With `free_from` and `free_to`: resources of which enough units are free throughout."""
+    start, end = asked.moment("free_from"), asked.moment("free_to")
+    quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
+    if start is None and end is None:
+        return rows
+    if start is None or end is None:
+        raise InvalidInput(
+            "`free_from` and `free_to` go together.",
+            field="free_from" if start is None else "free_to",
+        )
+    if end <= start:
+        raise InvalidInput("The end comes after the start.", field="free_to")
+    if end - start > MAX_RANGE:
+        raise RangeTooLong(field="free_to")
+    every = list(rules_for(workspace_id=workspace.id).values())
+    known = availability(rules=every, start=start, end=end)
+    free = [
+        rules.resource_id
+        for rules in every
+        if free_throughout(known[rules.resource_id], Window(start, end)) >= quantity
+    ]
+    return rows.filter(pk__in=free)
+
+
+def _rules(workspace: Workspace, resource_id: UUID) -> Rules:
+    found = rules_for(workspace_id=workspace.id, resource_ids=[resource_id]).get(resource_id)
+    if found is None:
+        raise NotFound("There is no such resource here, or it cannot be booked now.")
+    return found
+
+
+# --- Small pieces -------------------------------------------------------------------------------
+
+
+def _named(row: Any) -> dict[str, Any]:
+    return {"id": str(row.id), "slug": row.slug, "name": row.name}
+
+
+def _rules_json(row: Resource, workspace: Workspace) -> dict[str, Any]:
+    return {
+        "step_seconds": row.step_seconds,
+        "min_seconds": row.min_seconds,
+        "max_seconds": row.max_seconds,
+        "buffer_before_seconds": row.buffer_before_seconds,
+        "buffer_after_seconds": row.buffer_after_seconds,
+        "notice_seconds": row.notice_seconds,
+        "horizon_days": row.horizon_days,
+        "hold_ttl_seconds": row.hold_ttl_seconds or workspace.hold_ttl_seconds,
+    }
+
+
+def _price_json(price: PriceRule, currency: str) -> dict[str, Any]:
+    return {
+        "kind": price.kind,
+        "label": price.label,
+        "amount": money(price.amount_minor, currency),
+    }
+
+
+def _availability_json(
+    known: Availability, start: datetime, end: datetime, quantity: int
+) -> dict[str, Any]:
+    return {
+        "resource": str(known.rules.resource_id),
+        "timezone": known.rules.timezone,
+        "start": rfc3339(start),
+        "end": rfc3339(end),
+        "as_of": rfc3339(known.as_of),
+        "free": [
+            {"start": rfc3339(f.start), "end": rfc3339(f.end), "remaining": f.remaining}
+            for f in known.free
+            if f.remaining >= quantity
+        ],
+    }
+
+
+def _slots_json(
+    known: Availability, duration: int, step: int | None, quantity: int
+) -> list[dict[str, Any]]:
+    """Bookable starts; lengths in minutes here, in seconds below."""
+    found = slots(
+        known,
+        duration_seconds=duration * MINUTE,
+        step_seconds=step * MINUTE if step else None,
+        quantity=quantity,
+    )
+    return [
+        {
+            "start": rfc3339(slot.start),
+            "end": rfc3339(slot.end),
+            "remaining": slot.remaining,
+            "price": slot.price.as_json(),
+        }
+        for slot in found
+    ]
+
+
+def _reason_json(reason: Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "detail": reason.detail,
+        "start": rfc3339_or_none(reason.start),
+        "end": rfc3339_or_none(reason.end),
+        "until": rfc3339_or_none(reason.until),
+        "booking": reason.booking_id and str(reason.booking_id),
+        "reference": reason.reference or None,
+    }

@@ -1,0 +1,128 @@
+"""The catalogue and bookings as the OpenAPI description shows them."""
+
+from rest_framework import serializers
+
+from bookings.models import PriceRule, Resource
+from bookings.states import BOOKING_STATES
+from config.api_schemas import MoneySchema
+
+BOOKING_STATE = [(state, state) for state in BOOKING_STATES.states]
+
+
+class NamedSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+
+
+class LocationSchema(NamedSchema):
+    address = serializers.CharField()
+    timezone = serializers.CharField(help_text="IANA name, such as Pacific/Auckland.")
+
+
+class RulesSchema(serializers.Serializer):
+    """All in seconds but the horizon, which is in days."""
+
+    step_seconds = serializers.IntegerField()
+    min_seconds = serializers.IntegerField()
+    max_seconds = serializers.IntegerField()
+    buffer_before_seconds = serializers.IntegerField()
+    buffer_after_seconds = serializers.IntegerField()
+    notice_seconds = serializers.IntegerField()
+    horizon_days = serializers.IntegerField()
+    hold_ttl_seconds = serializers.IntegerField()
+
+
+class PriceSchema(serializers.Serializer):
+    kind = serializers.ChoiceField(PriceRule.Kind.choices)
+    label = serializers.CharField()
+    amount = MoneySchema()
+
+
+class ResourceSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    mode = serializers.ChoiceField(Resource.Mode.choices)
+    capacity = serializers.IntegerField()
+    seats = serializers.IntegerField(allow_null=True)
+    bookable = serializers.BooleanField()
+    category = NamedSchema()
+    location = LocationSchema()
+    picture = serializers.URLField(allow_null=True)
+    picture_alt = serializers.CharField()
+    rules = RulesSchema()
+    prices = PriceSchema(many=True)
+    add_ons = serializers.ListField(child=NamedSchema())
+
+
+class FreeSchema(serializers.Serializer):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    remaining = serializers.IntegerField()
+
+
+class SlotSchema(FreeSchema):
+    price = MoneySchema(help_text="For the quantity asked for.")
+
+
+class AvailabilitySchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    timezone = serializers.CharField()
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    as_of = serializers.DateTimeField(help_text="How fresh this is.")
+    free = FreeSchema(many=True)
+    slots = SlotSchema(many=True, required=False, help_text="With `duration`: bookable starts.")
+
+
+class ReasonSchema(serializers.Serializer):
+    code = serializers.CharField(
+        help_text="hours, notice, horizon, duration, step, quantity, block, hold, booking, buffer"
+    )
+    detail = serializers.CharField()
+    start = serializers.DateTimeField(allow_null=True)
+    end = serializers.DateTimeField(allow_null=True)
+    until = serializers.DateTimeField(allow_null=True, help_text="When a hold ends by itself.")
+    booking = serializers.UUIDField(allow_null=True)
+    reference = serializers.CharField(allow_null=True, help_text="The booking's.")
+
+
+class ExplanationSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    quantity = serializers.IntegerField()
+    free = serializers.BooleanField()
+    reasons = ReasonSchema(many=True)
+
+
+class LineSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    quantity = serializers.IntegerField()
+    amount = MoneySchema()
+
+
+class BookingBriefSchema(serializers.Serializer):
+    """What a hold says of its booking."""
+
+    id = serializers.UUIDField()
+    reference = serializers.CharField(help_text="Short, for people.")
+    state = serializers.ChoiceField(BOOKING_STATE)
+    version = serializers.IntegerField()
+    lines = LineSchema(many=True)
+    total = MoneySchema()
+
+
+class EventSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    from_state = serializers.CharField(allow_null=True)
+    to_state = serializers.CharField(allow_null=True)
+    version = serializers.IntegerField()
+    actor = serializers.DictField(child=serializers.CharField(), help_text="kind, id, label")
+    reason = serializers.CharField()

@@ -1,0 +1,38 @@
+"""Every address of the API (api.md), by the app that answers it."""
+
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from bookings import api as bookings
+from config.api import NotFoundView
+from holds import api as holds
+from payments import api as payments
+
+app_name = "api"
+
+urlpatterns = [
+    path("resources", bookings.ResourceListView.as_view(), name="resources"),
+    path("resources/<uuid:resource_id>", bookings.ResourceView.as_view(), name="resource"),
+    path(
+        "resources/<uuid:resource_id>/availability",
+        bookings.AvailabilityView.as_view(),
+        name="availability",
+    ),
+    path("resources/<uuid:resource_id>/explain", bookings.ExplainView.as_view(), name="explain"),
+    path("holds", payments.HoldListView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", payments.HoldView.as_view(), name="hold"),
+    path("holds/<uuid:hold_id>/extend", holds.HoldExtendView.as_view(), name="hold-extend"),
+    path(
+        "holds/<uuid:hold_id>/checkout", payments.HoldCheckoutView.as_view(), name="hold-checkout"
+    ),
+    path("bookings", payments.BookingListView.as_view(), name="bookings"),
+    path("bookings/<uuid:booking_id>", payments.BookingView.as_view(), name="booking"),
+    path(
+        "bookings/<uuid:booking_id>/events",
+        bookings.BookingEventsView.as_view(),
+        name="booking-events",
+    ),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+    re_path(r"", NotFoundView.as_view(), name="not-found"),
+]

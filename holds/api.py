@@ -1,0 +1,77 @@
+"""A hold's state and its one extension over HTTP; placing and ending one touch money: payments."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import DateTimeField, Func
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bookings.api import booking_brief
+from bookings.models import Line
+from config.api import ApiView, etag, rfc3339
+from config.api_schemas import answers, idempotency_header
+from config.kernel.errors import NotFound
+from holds import services, states
+from holds.api_schemas import HoldSchema
+from holds.models import Hold
+from members.idempotency import Answer
+from members.models import Workspace
+
+
+class HoldReadView(ApiView):
+    @extend_schema(operation_id="holds_read", tags=["holds"], responses=answers({200: HoldSchema}))
+    def get(self, request: Request, hold_id: UUID) -> Response:
+        """A hold as it is now: one whose time is up reads `expired` at once."""
+        hold = find_hold(self.workspace, hold_id)
+        body = hold_json(hold, list(hold.booking.lines.all()), now=hold.now)
+        return Response(body, headers={"ETag": etag(hold.booking.version)})
+
+
+class HoldExtendView(ApiView):
+    @extend_schema(
+        operation_id="holds_extend",
+        tags=["holds"],
+        request=None,
+        parameters=[idempotency_header(required=False)],
+        responses=answers({200: HoldSchema}, [410], keyed=True),
+    )
+    def post(self, request: Request, hold_id: UUID) -> Response:
+        """More time, once, by the workspace's extension."""
+        self.body().no_others()
+        hold = find_hold(self.workspace, hold_id)
+
+        def extend() -> Answer:
+            extended = services.extend(hold_id=hold.id, actor=self.actor)
+            lines = list(hold.booking.lines.all())
+            return Answer(200, hold_json(extended, lines))
+
+        return self.idempotently("holds.extend", {"hold": str(hold_id)}, extend, required=False)
+
+
+def find_hold(workspace: Workspace, hold_id: UUID) -> Any:
+    """A hold of this workspace with its booking, its lines and `now`; others' ids are 404."""
+    found = (
+        Hold.objects.filter(pk=hold_id, workspace=workspace)
+        .select_related("booking")
+        .prefetch_related("booking__lines")
+        .annotate(now=Func(function="clock_timestamp", output_field=DateTimeField()))
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such hold here.")
+    return found
+
+
+def hold_json(hold: Hold, lines: list[Line], *, now: datetime | None = None) -> dict[str, Any]:
+    """A hold from the rows at hand; with `now`, an active one that lapsed reads expired."""
+    lapsed = now is not None and hold.state == states.ACTIVE and hold.lapses_at <= now
+    return {
+        "id": str(hold.id),
+        "token": hold.token,
+        "state": states.EXPIRED if lapsed else hold.state,
+        "expires_at": rfc3339(hold.expires_at),
+        "booking": booking_brief(hold.booking, lines),
+    }

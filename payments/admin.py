@@ -1,0 +1,454 @@
+"""Bookings, holds and money in the admin: read-only rows, and deeds that go through services."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from bookings import services as booking_services
+from bookings import states as booking_states
+from bookings.models import Booking, BookingEvent
+from bookings.states import BOOKING_STATES
+from config.kernel.money import Money
+from holds.admin import WITH_RESOURCES, HoldAdminBase, lines_said, state_of
+from holds.models import Hold
+from members.admin_filters import OpeningFilter
+from members.admin_scope import (
+    CLERK,
+    MANAGER,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    access_of,
+    staff_actor,
+)
+from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments.holding import let_go
+from payments.models import Checkout, Payment, Signal
+from payments.states import CAPTURE_FAILED, CAPTURED
+
+STATE_LABELS = {
+    "pending payment": "warning",
+    "confirmed": "success",
+    "completed": "info",
+    "cancelled": "danger",
+    "no show": "danger",
+    "released": "default",
+    "expired": "default",
+}
+PAYMENT_LABELS = {
+    "captured": "success",
+    "authorised": "info",
+    "capturing": "info",
+    "capture failed": "danger",
+    "failed": "danger",
+    "voided": "default",
+}
+
+
+def stuck_payments() -> Q:
+    """Payments that somebody may have to look at."""
+    return Q(state=CAPTURE_FAILED) | (~Q(last_error="") & Q(next_try_at__isnull=False))
+
+
+def stuck_checkouts() -> Q:
+    """Checkouts whose last call to Stripe failed and that are still to be seen to."""
+    return ~Q(last_error="") & Q(next_look_at__isnull=False)
+
+
+# --- Holds --------------------------------------------------------------------------------------
+
+
+@admin.register(Hold)
+class HoldAdmin(HoldAdminBase):
+    """Any member of staff may release a live hold; the service ends its Checkout first."""
+
+    actions_detail = ("release",)
+    actions_row = ("release",)
+
+    def has_release_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access_of(request).may(CLERK)
+
+    @action(
+        description="Release…",
+        permissions=["release"],
+        icon="lock_open",
+        variant=ActionVariant.DANGER,
+    )
+    def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        hold = self.row_or_404(request, object_id, CLERK)
+        return ask_then_do(request, self.admin_site, Hold, self._release(request, hold))
+
+    def _release(self, request: HttpRequest, hold: Hold) -> Deed:
+        effects = [f"{lines_said(list(hold.booking.lines.all()))} is free for others at once."]
+        if hold.has_open_checkout:
+            effects.append(
+                "They are on the payment page now. It is closed first; if they have paid by then, "
+                "the hold is not released and you are told so."
+            )
+        effects.append("The member sees that staff released it, with your reason.")
+        return Deed(
+            title=f"Release the hold of {self.who(hold)}",
+            effects=effects,
+            button="Release the hold and free the slot",
+            done="The hold is released and the slot is free.",
+            back=self.change_url(hold.pk),
+            perform=lambda reason: let_go(
+                hold_id=hold.pk, actor=staff_actor(request), reason=reason
+            ),
+        )
+
+
+# --- Bookings -----------------------------------------------------------------------------------
+
+
+class WhenFilter(OpeningFilter):
+    """Opens on what is still to come."""
+
+    title = "when"
+    parameter_name = "when"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "Upcoming"), ("week", "Next seven days"), ("past", "Past"), ("all", "All")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        now = timezone.now()
+        if self.value() == "all":
+            return queryset
+        if self.value() == "past":
+            return queryset.filter(ends_at__lte=now)
+        if self.value() == "week":
+            queryset = queryset.filter(starts_at__lt=now + timedelta(days=7))
+        return queryset.filter(ends_at__gt=now)
+
+
+class BookingStateFilter(OpeningFilter):
+    """Opens on bookings that take time: those that ended without it are a click away."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        every = [(state, _words(state).capitalize()) for state in BOOKING_STATES.states]
+        return [("", "Taking time"), *every, ("all", "All")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        if self.value() == "all":
+            return queryset
+        if self.value():
+            return queryset.filter(state=self.value())
+        return queryset.exclude(state__in=booking_states.WITHOUT_OCCUPANCIES)
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnlyAdmin):
+    """A booking as it is, its history, and what can be done about it."""
+
+    list_display = ("reference", "what", "who", "state_shown", "total")
+    list_filter = (WhenFilter, BookingStateFilter)
+    search_fields = ("reference", "email", "name", "member__email", "lines__resource__name")
+    ordering = ("starts_at",)
+    fields = ("reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended")
+    readonly_fields = fields
+    change_form_after_template = "admin/surehold/booking.html"
+    actions_detail = ("cancel", "complete", "no_show")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = super().get_queryset(request).select_related("workspace", "member")
+        return rows.prefetch_related(Prefetch("lines", WITH_RESOURCES))
+
+    @display(description="what")
+    def what(self, booking: Booking) -> str:
+        return lines_said(list(booking.lines.all()))
+
+    @display(description="who")
+    def who(self, booking: Booking) -> str:
+        address = booking.email or (booking.member.email if booking.member else "")
+        name = booking.name or (booking.member.name if booking.member else "")
+        return f"{name} ({address})" if name and address else name or address or "—"
+
+    @display(description="state", ordering="state", label=STATE_LABELS)
+    def state_shown(self, booking: Booking) -> str:
+        return _words(booking.state)
+
+    @display(description="total", ordering="total_minor")
+    def total(self, booking: Booking) -> str:
+        return said_money(booking.total_minor, booking.currency)
+
+    @display(description="made")
+    def made(self, booking: Booking) -> str:
+        return said_moment(booking.created_at, booking.workspace.timezone)
+
+    @display(description="confirmed")
+    def confirmed(self, booking: Booking) -> str:
+        return said_moment(booking.confirmed_at, booking.workspace.timezone)
+
+    @display(description="ended")
+    def ended(self, booking: Booking) -> str:
+        return said_moment(booking.ended_at, booking.workspace.timezone)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, CLERK)
+        context = (extra_context or {}) | {"story": _story(booking)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def has_manage_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access_of(request).may(MANAGER)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what the booking's state allows."""
+        state = self.get_queryset(request).filter(pk=object_id).values_list("state", flat=True)
+        now = state.first() or ""
+        wanted = {
+            "cancel": booking_states.CANCELLED,
+            "complete": booking_states.COMPLETED,
+            "no_show": booking_states.NO_SHOW,
+        }
+        return [
+            offered
+            for offered in super().get_actions_detail(request, object_id)
+            if BOOKING_STATES.allows(now, wanted[offered.path])
+        ]
+
+    @action(
+        description="Cancel…",
+        permissions=["manage"],
+        icon="event_busy",
+        variant=ActionVariant.DANGER,
+    )
+    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        deed = Deed(
+            title=f"Cancel booking {booking.reference}",
+            effects=[
+                f"{self.what(booking)} is free for others at once.",
+                f"{self.who(booking)} is told, with your reason.",
+                _money_after_cancelling(booking),
+            ],
+            button="Cancel the booking and free the slot",
+            done=f"{booking.reference} is cancelled and its slot is free.",
+            back=self.change_url(booking.pk),
+            perform=lambda reason: booking_services.cancel(
+                booking_id=booking.pk, actor=staff_actor(request), reason=reason
+            ),
+        )
+        return ask_then_do(request, self.admin_site, Booking, deed)
+
+    @action(description="Mark completed…", permissions=["manage"], icon="task_alt")
+    def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        deed = Deed(
+            title=f"Mark booking {booking.reference} completed",
+            effects=[f"{self.who(booking)} came. No mail is sent and no money moves."],
+            button="Mark it completed",
+            done=f"{booking.reference} is completed.",
+            back=self.change_url(booking.pk),
+            perform=lambda _reason: booking_services.complete(
+                booking_id=booking.pk, actor=staff_actor(request)
+            ),
+            dangerous=False,
+            asks_reason=False,
+        )
+        return ask_then_do(request, self.admin_site, Booking, deed)
+
+    @action(description="Mark no-show…", permissions=["manage"], icon="person_off")
+    def no_show(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        deed = Deed(
+            title=f"Mark booking {booking.reference} a no-show",
+            effects=[f"{self.who(booking)} did not come. No mail is sent and no money moves."],
+            button="Mark it a no-show",
+            done=f"{booking.reference} is marked a no-show.",
+            back=self.change_url(booking.pk),
+            perform=lambda reason: booking_services.no_show(
+                booking_id=booking.pk, actor=staff_actor(request), reason=reason
+            ),
+            dangerous=False,
+            asks_reason=False,
+        )
+        return ask_then_do(request, self.admin_site, Booking, deed)
+
+
+def _money_after_cancelling(booking: Booking) -> str:
+    """What was taken stays taken until it is refunded; that is said, not hidden."""
+    paid = _captured(list(Payment.objects.filter(due__booking=booking)))
+    if not paid:
+        return "Nothing was paid."
+    amount = Money(paid, booking.currency)
+    return f"{amount} was paid. Cancelling does not refund it: do that in Stripe for now."
+
+
+def _captured(payments: list[Payment]) -> int:
+    return sum(payment.amount_minor for payment in payments if payment.state == CAPTURED)
+
+
+def _story(booking: Booking) -> dict[str, Any]:
+    """All there is to a booking, for its page: six queries however long its history."""
+    zone = booking.workspace.timezone
+    hold = Hold.objects.filter(booking=booking).first()
+    payments = list(Payment.objects.filter(due__booking=booking).order_by("created_at"))
+    occupancies = booking.occupancies.select_related("resource__location").order_by("during")
+    return {
+        "events": [_event(event, zone) for event in booking.events.all()],
+        "occupancies": [
+            {
+                "resource": occupancy.resource.name,
+                "when": said_window(
+                    occupancy.during.lower,
+                    occupancy.during.upper,
+                    occupancy.resource.location.timezone,
+                ),
+                "quantity": occupancy.quantity,
+                "state": _occupancy_state(occupancy, zone),
+            }
+            for occupancy in occupancies
+        ],
+        "hold": hold
+        and {
+            "link": link("holds_hold", hold.pk, state_of(hold, timezone.now())),
+            "ends": said_moment(hold.expires_at, zone),
+            "because": hold.ended_because,
+        },
+        "paid": said_money(_captured(payments), booking.currency),
+        "payments": [_payment(payment, zone) for payment in payments],
+        "checkouts": [
+            {
+                "link": link("payments_checkout", checkout.pk, f"attempt {checkout.attempt}"),
+                "state": _words(checkout.state),
+                "when": said_moment(checkout.created_at, zone),
+                "error": checkout.last_error,
+            }
+            for checkout in Checkout.objects.filter(due__booking=booking).order_by("created_at")
+        ],
+    }
+
+
+def _event(event: BookingEvent, zone: str) -> dict[str, Any]:
+    return {
+        "at": said_moment(event.at, zone),
+        "kind": event.kind,
+        "move": f"{_words(event.from_state)} → {_words(event.to_state)}"
+        if event.to_state
+        else "",
+        "who": event.actor_label or event.actor_kind,
+        "reason": event.reason,
+    }
+
+
+def _payment(payment: Payment, zone: str) -> dict[str, Any]:
+    return {
+        "link": link("payments_payment", payment.pk, str(payment.amount)),
+        "state": _words(payment.state),
+        "when": said_moment(payment.created_at, zone),
+        "error": payment.last_error,
+    }
+
+
+def _occupancy_state(occupancy: Any, zone: str) -> str:
+    if occupancy.released_at:
+        return f"given back {said_moment(occupancy.released_at, zone)}"
+    if occupancy.lapses_at:
+        return f"until {said_moment(occupancy.lapses_at, zone)} unless paid"
+    return "taken"
+
+
+# --- Money --------------------------------------------------------------------------------------
+
+
+class SignalInline(ReadOnlyInline):
+    model = Signal
+    fields = ("received_at", "source", "event_type", "outcome", "followed_at")
+    readonly_fields = fields
+    ordering = ("received_at",)
+
+    def _may(self, request: HttpRequest, rank: int, obj: Any) -> bool:
+        return access_of(request).may(rank)
+
+
+class StuckFilter(OpeningFilter):
+    """All, or what somebody may have to look at; and yesterday, for the first screen's sum."""
+
+    title = "attention"
+    parameter_name = "attention"
+    stuck = staticmethod(stuck_payments)
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "All"), ("needed", "Needs attention")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(self.stuck()) if self.value() == "needed" else queryset
+
+
+class StuckCheckoutFilter(StuckFilter):
+    stuck = staticmethod(stuck_checkouts)
+
+
+class MoneyAdmin(ReadOnlyAdmin):
+    """What payments and checkouts have in common."""
+
+    workspace_path = "due__workspace"
+    ordering = ("-created_at",)
+    search_fields = ("due__booking__reference", "due__booking__email")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("due__booking", "due__workspace")
+
+    @display(description="booking", ordering="due__booking__reference")
+    def booking(self, row: Any) -> str:
+        return link("bookings_booking", row.due.booking_id, row.due.booking.reference)
+
+    @display(description="amount", ordering="amount_minor")
+    def amount_shown(self, row: Any) -> str:
+        return said_money(row.amount_minor, row.currency)
+
+    @display(description="state", ordering="state", label=PAYMENT_LABELS)
+    def state_shown(self, row: Any) -> str:
+        return _words(row.state)
+
+    @display(description="made", ordering="created_at")
+    def made(self, row: Any) -> str:
+        return said_moment(row.created_at, row.due.workspace.timezone)
+
+
+@admin.register(Payment)
+class PaymentAdmin(MoneyAdmin):
+    list_display = (
+        "payment_intent_id", "booking", "amount_shown", "state_shown", "verdict", "made",
+    )  # fmt: skip
+    list_filter = (StuckFilter, ("captured_at", admin.DateFieldListFilter))
+    search_fields = (*MoneyAdmin.search_fields, "payment_intent_id")
+    date_hierarchy = None
+    fields = (
+        "payment_intent_id", "booking", "amount_shown", "state_shown", "verdict",
+        "verdict_because", "settled_by", "decided_at", "captured_at", "voided_at", "tries",
+        "next_try_at", "last_error", "account", "livemode",
+    )  # fmt: skip
+    readonly_fields = ("booking", "amount_shown", "state_shown")
+
+
+@admin.register(Checkout)
+class CheckoutAdmin(MoneyAdmin):
+    list_display = ("session_shown", "booking", "amount_shown", "state_shown", "attempt", "made")
+    list_filter = (StuckCheckoutFilter, "state")
+    search_fields = (*MoneyAdmin.search_fields, "session_id")
+    inlines = (SignalInline,)
+    fields = (
+        "session_shown", "booking", "amount_shown", "state_shown", "title", "email", "created_at",
+        "expires_at", "ended_at", "close_requested_at", "looks", "next_look_at", "last_error",
+        "account", "livemode",
+    )  # fmt: skip
+    readonly_fields = ("session_shown", "booking", "amount_shown", "state_shown")
+
+    @display(description="session")
+    def session_shown(self, checkout: Checkout) -> str:
+        return checkout.session_id or "not made yet"
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")

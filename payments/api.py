@@ -1,0 +1,320 @@
+"""Claiming, letting go, paying, and bookings with their money, over HTTP."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import IntegrityError
+from django.db.models import Prefetch, Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bookings.api import MAX_QUANTITY, booking_brief
+from bookings.errors import SlotTaken
+from bookings.models import Booking, Line
+from bookings.nearest import with_next_free
+from bookings.states import BOOKING_STATES
+from config.api import (
+    ApiView,
+    Fields,
+    Query,
+    as_email,
+    as_uuid,
+    etag,
+    money,
+    rfc3339,
+    rfc3339_or_none,
+)
+from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.kernel.errors import InvalidInput, NotFound
+from config.pagination import paginated
+from holds.api import HoldReadView, hold_json
+from holds.api_schemas import HoldSchema
+from holds.models import Hold
+from members.idempotency import Answer
+from payments import checkouts, holding
+from payments.api_schemas import (
+    BookingSchema,
+    CheckoutRequestSchema,
+    CheckoutSchema,
+    HoldRequestSchema,
+)
+from payments.holding import Claimant, LineRequest
+from payments.models import Due, Payment
+from payments.states import CAPTURED
+
+MAX_LINES = 20
+MAX_URL = 2000
+NEWEST_FIRST = ["-created_at", "-id"]
+_is_url = URLValidator(schemes=["http", "https"])
+
+
+# --- Holds --------------------------------------------------------------------------------------
+
+
+class HoldListView(ApiView):
+    @extend_schema(
+        operation_id="holds_create",
+        tags=["holds"],
+        request=HoldRequestSchema,
+        parameters=[idempotency_header(required=True)],
+        responses=answers({201: HoldSchema}, keyed=True),
+    )
+    def post(self, request: Request) -> Response:
+        """Claim. All lines or none; `slot_taken` names the line and the nearest free window."""
+        asked = _claim(self.body())
+        workspace, lines = self.workspace, asked.lines
+        token = asked.token and holding.prepare(workspace=workspace, lines=lines, token=asked.token)
+
+        def place() -> Answer:
+            try:
+                hold = holding.place(
+                    workspace=workspace,
+                    lines=lines,
+                    claimant=asked.claimant,
+                    actor=self.actor,
+                    token=token,
+                    ttl_seconds=asked.ttl_seconds,
+                )
+            except (SlotTaken, IntegrityError) as error:
+                raise with_next_free(error, workspace.id, lines) from error
+            return Answer(201, hold_json(hold, _lines_of(hold, lines, token)))
+
+        return self.idempotently("holds.create", request.data, place)
+
+
+class HoldView(HoldReadView):
+    """Reading is the holds app's; letting go may have to close a Checkout first."""
+
+    @extend_schema(
+        operation_id="holds_delete", tags=["holds"], responses=answers({204: None}, [409])
+    )
+    def delete(self, request: Request, hold_id: UUID) -> Response:
+        """Give the slot back. 409 `payment_in_progress` while a payment is being settled."""
+        _require_hold(self.workspace, hold_id)
+        holding.let_go(hold_id=hold_id, actor=self.actor)
+        return Response(status=204)
+
+
+class HoldCheckoutView(ApiView):
+    @extend_schema(
+        operation_id="holds_checkout",
+        tags=["holds"],
+        request=CheckoutRequestSchema,
+        parameters=[idempotency_header(required=True)],
+        responses=answers({200: CheckoutSchema}, [410], keyed=True),
+    )
+    def post(self, request: Request, hold_id: UUID) -> Response:
+        """A payment page for the hold; the same open session on repetition."""
+        fields = self.body()
+        success_url, cancel_url = _url(fields, "success_url"), _url(fields, "cancel_url")
+        if fields.integer("credit_minor", 0, 2**53, 0):
+            raise InvalidInput("Credit cannot be spent here yet.", field="credit_minor")
+        fields.no_others()
+        _require_hold(self.workspace, hold_id)
+
+        def start() -> Answer:
+            started = checkouts.start(
+                hold_id=hold_id,
+                success_url=success_url,
+                cancel_url=cancel_url,
+                actor=self.actor,
+            )
+            expires_at = rfc3339_or_none(started.expires_at)
+            return Answer(200, {"checkout_url": started.url, "expires_at": expires_at})
+
+        asked = {"hold": str(hold_id), "body": request.data}
+        return self.idempotently("holds.checkout", asked, start, calls_out=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The body of POST /holds, checked."""
+
+    lines: list[LineRequest]
+    claimant: Claimant
+    ttl_seconds: int | None
+    token: str
+
+
+def _claim(fields: Fields) -> _Asked:
+    """Read by hand: it is on the path of every claim."""
+    lines = [_line(line) for line in fields.objects("lines", MAX_LINES)]
+    holder = fields.object("member")
+    asked = _Asked(
+        lines=lines,
+        claimant=Claimant(email=holder.email("email"), name=holder.text("name", 200).strip()),
+        ttl_seconds=fields.integer("ttl_seconds", 60, 7200),
+        token=fields.text("token", 40),
+    )
+    holder.no_others()
+    fields.no_others()
+    return asked
+
+
+def _line(fields: Fields) -> LineRequest:
+    line = LineRequest(
+        resource_id=fields.uuid("resource"),
+        start=fields.moment("start"),
+        end=fields.moment("end"),
+        quantity=fields.integer("quantity", 1, MAX_QUANTITY, 1),
+    )
+    fields.empty_list("add_ons", "Add-ons cannot be held yet.")
+    fields.no_others()
+    if line.end <= line.start:
+        fields.refuse("end", "The end comes after the start.")
+    return line
+
+
+def _lines_of(hold: Hold, asked: list[LineRequest], token: str) -> list[Line]:
+    """The hold's lines: as asked for and priced just now, without asking the database.
+
+    With a token it may be the earlier hold, whose lines may stand in another order.
+    """
+    if token:
+        return list(hold.booking.lines.all())
+    priced = hold.booking.price["lines"]
+    return [
+        Line(
+            resource_id=line.resource_id,
+            starts_at=line.start,
+            ends_at=line.end,
+            quantity=line.quantity,
+            amount_minor=price["total_minor"],
+        )
+        for line, price in zip(asked, priced, strict=True)
+    ]
+
+
+def _url(fields: Fields, name: str) -> str:
+    value = fields.text(name, MAX_URL, required=True)
+    try:
+        _is_url(value)
+    except ValidationError:
+        fields.refuse(name, "An address that starts with https:// or http://.")
+    return value
+
+
+def _require_hold(workspace: Any, hold_id: UUID) -> None:
+    """Another workspace's hold is not found, like one that never was."""
+    if not Hold.objects.filter(pk=hold_id, workspace=workspace).exists():
+        raise NotFound("There is no such hold here.")
+
+
+# --- Bookings -----------------------------------------------------------------------------------
+
+
+class BookingListView(ApiView):
+    @extend_schema(
+        operation_id="bookings_list",
+        tags=["bookings"],
+        parameters=[
+            query("state", str, f"One or several of {', '.join(BOOKING_STATES.states)}."),
+            query("resource", UUID),
+            query("member", str, "A member's id, or an e-mail address."),
+            query("from", datetime, "Bookings that end after this."),
+            query("to", datetime, "Bookings that start before this."),
+            *PAGING,
+        ],
+        responses=answers({200: page_of(BookingSchema, "Booking")}),
+    )
+    def get(self, request: Request) -> Response:
+        """Bookings, newest first."""
+        rows = _filtered(Query(request), _bookings(self.workspace))
+        return paginated(request, rows, NEWEST_FIRST, booking_json)
+
+
+class BookingView(ApiView):
+    @extend_schema(
+        operation_id="bookings_read",
+        tags=["bookings"],
+        responses=answers({200: BookingSchema}),
+    )
+    def get(self, request: Request, booking_id: UUID) -> Response:
+        """One booking with its money; its version is the ETag."""
+        booking = _bookings(self.workspace).filter(pk=booking_id).first()
+        if booking is None:
+            raise NotFound("There is no such booking here.")
+        return Response(booking_json(booking), headers={"ETag": etag(booking.version)})
+
+
+def _bookings(workspace: Any) -> QuerySet[Booking]:
+    """A workspace's bookings with all that `booking_json` shows: four queries however many."""
+    payments = Payment.objects.order_by("created_at", "id")
+    return (
+        Booking.objects.filter(workspace=workspace)
+        .select_related("hold", "member")
+        .prefetch_related(
+            "lines", Prefetch("dues", Due.objects.prefetch_related(Prefetch("payments", payments)))
+        )
+    )
+
+
+def _filtered(asked: Query, rows: QuerySet[Booking]) -> QuerySet[Booking]:
+    if chosen := asked.texts("state", BOOKING_STATES.states):
+        rows = rows.filter(state__in=chosen)
+    if resource := asked.uuid("resource"):
+        # Ids in place of a join: a booking with two lines of the resource comes once.
+        rows = rows.filter(pk__in=Line.objects.filter(resource_id=resource).values("booking"))
+    if member := asked.text("member", 254):
+        rows = rows.filter(_of_member(member))
+    if start := asked.moment("from"):
+        rows = rows.filter(ends_at__gt=start)
+    if end := asked.moment("to"):
+        rows = rows.filter(starts_at__lt=end)
+    return rows
+
+
+def _of_member(member: str) -> Q:
+    if "@" in member:
+        address = as_email(member, "member")
+        return Q(email__iexact=address) | Q(member__email=address)
+    return Q(member_id=as_uuid(member, "member"))
+
+
+def booking_json(booking: Booking) -> dict[str, Any]:
+    """A booking of `_bookings`: nothing here asks the database again."""
+    payments = [payment for due in booking.dues.all() for payment in due.payments.all()]
+    captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
+    hold = getattr(booking, "hold", None)
+    return booking_brief(booking, list(booking.lines.all())) | {
+        "start": rfc3339(booking.starts_at),
+        "end": rfc3339(booking.ends_at),
+        "member": _payer_json(booking),
+        "hold": hold and _hold_brief(hold),
+        "paid": money(captured, booking.currency),
+        "refunded": money(0, booking.currency),
+        "payments": [_payment_json(payment) for payment in payments],
+        "created_at": rfc3339(booking.created_at),
+        "confirmed_at": rfc3339_or_none(booking.confirmed_at),
+        "ended_at": rfc3339_or_none(booking.ended_at),
+    }
+
+
+def _payer_json(booking: Booking) -> dict[str, Any]:
+    member = booking.member
+    return {
+        "id": member and str(member.id),
+        "email": booking.email or (member.email if member else ""),
+        "name": booking.name or (member.name if member else ""),
+    }
+
+
+def _hold_brief(hold: Hold) -> dict[str, Any]:
+    return {"id": str(hold.id), "state": hold.state, "expires_at": rfc3339(hold.expires_at)}
+
+
+def _payment_json(payment: Payment) -> dict[str, Any]:
+    return {
+        "id": str(payment.id),
+        "state": payment.state,
+        "amount": money(payment.amount_minor, payment.currency),
+        "payment_intent": payment.payment_intent_id,
+        "created_at": rfc3339(payment.created_at),
+        "captured_at": rfc3339_or_none(payment.captured_at),
+        "voided_at": rfc3339_or_none(payment.voided_at),
+    }

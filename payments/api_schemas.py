@@ -1,0 +1,85 @@
+"""What money is part of, as the OpenAPI description shows it."""
+
+from rest_framework import serializers
+
+from bookings.api_schemas import BookingBriefSchema
+from config.api_schemas import MoneySchema
+from holds.api_schemas import HOLD_STATE
+from payments.states import PAYMENT_STATES
+
+PAYMENT_STATE = [(state, state) for state in PAYMENT_STATES.states]
+
+
+class AddOnRequestSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    quantity = serializers.IntegerField(default=1)
+
+
+class LineRequestSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    start = serializers.DateTimeField(help_text="With its offset.")
+    end = serializers.DateTimeField(help_text="With its offset; not part of the window.")
+    quantity = serializers.IntegerField(default=1, min_value=1)
+    add_ons = AddOnRequestSchema(many=True, required=False, help_text="Empty for now.")
+
+
+class HolderSchema(serializers.Serializer):
+    email = serializers.EmailField(required=False)
+    name = serializers.CharField(required=False, max_length=200)
+
+
+class HoldRequestSchema(serializers.Serializer):
+    lines = LineRequestSchema(many=True, min_length=1, max_length=20)
+    member = HolderSchema(required=False, help_text="May come later.")
+    ttl_seconds = serializers.IntegerField(required=False, min_value=60, max_value=7200)
+    token = serializers.CharField(
+        required=False,
+        max_length=40,
+        help_text="Of an earlier hold: the same lines return it, others replace it.",
+    )
+
+
+class CheckoutRequestSchema(serializers.Serializer):
+    success_url = serializers.URLField(help_text="Where the payment page leads afterwards.")
+    cancel_url = serializers.URLField()
+    credit_minor = serializers.IntegerField(required=False, help_text="0 for now.")
+
+
+class CheckoutSchema(serializers.Serializer):
+    checkout_url = serializers.URLField(allow_null=True, help_text="null: confirmed at once.")
+    expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class PayerSchema(serializers.Serializer):
+    id = serializers.UUIDField(allow_null=True)
+    email = serializers.CharField()
+    name = serializers.CharField()
+
+
+class PaymentSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(PAYMENT_STATE)
+    amount = MoneySchema()
+    payment_intent = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    captured_at = serializers.DateTimeField(allow_null=True)
+    voided_at = serializers.DateTimeField(allow_null=True)
+
+
+class HoldBriefSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(HOLD_STATE)
+    expires_at = serializers.DateTimeField()
+
+
+class BookingSchema(BookingBriefSchema):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    member = PayerSchema()
+    hold = HoldBriefSchema(allow_null=True)
+    paid = MoneySchema()
+    refunded = MoneySchema()
+    payments = PaymentSchema(many=True)
+    created_at = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)

@@ -1,0 +1,282 @@
+"""The admin's first screen: what needs somebody, today by resource, holds running out, money."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings.models import Block, Occupancy, Resource
+from config.kernel.money import Money
+from holds.admin import live
+from holds.models import Hold
+from members.admin_scope import Access, access_of
+from members.admin_words import said_moment
+from members.models import Notification, Workspace
+from payments.admin import stuck_checkouts, stuck_payments
+from payments.models import Checkout, Payment
+from payments.states import CAPTURED, VOIDED
+
+MOST_ROWS = 8
+MOST_RESOURCES = 60
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of one workspace, in its zone."""
+
+    date: date
+    zone: ZoneInfo
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(self.date, time(0), tzinfo=self.zone)
+
+    @property
+    def end(self) -> datetime:
+        return datetime.combine(self.date + timedelta(days=1), time(0), tzinfo=self.zone)
+
+    def permille(self, moment: datetime) -> int:
+        """Where a moment lies on the day's axis, 0 to 1000; a day need not have 24 hours."""
+        whole = (self.end - self.start).total_seconds()
+        return round(1000 * min(max((moment - self.start).total_seconds() / whole, 0), 1))
+
+
+def first_screen(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Unfold's callback: what the index template shows. A constant number of queries."""
+    access = access_of(request)
+    workspaces = list(access.limit(Workspace.objects.order_by("name"), ""))
+    if not workspaces:
+        return context | {"work": None}
+    workspace = _chosen(request, workspaces)
+    day = _day(request, workspace)
+    return context | {
+        "work": {
+            "workspace": workspace,
+            "workspaces": workspaces if len(workspaces) > 1 else [],
+            "attention": _attention(access),
+            "day": _day_links(workspace, day),
+            "rows": _timeline(workspace, day),
+            "hours": [f"{hour:02d}" for hour in range(0, 24, 3)],
+            "holds": _running_out(workspace),
+            "money": _money_of(workspace, _yesterday(workspace)),
+        }
+    }
+
+
+def _chosen(request: HttpRequest, workspaces: list[Workspace]) -> Workspace:
+    wanted = request.GET.get("workspace", "")
+    return next((w for w in workspaces if w.slug == wanted), workspaces[0])
+
+
+def _day(request: HttpRequest, workspace: Workspace) -> Day:
+    zone = ZoneInfo(workspace.timezone)
+    try:
+        chosen = date.fromisoformat(request.GET.get("day", ""))
+    except ValueError:
+        chosen = timezone.now().astimezone(zone).date()
+    within = min(max(chosen, date(2000, 1, 2)), date(2200, 1, 1))
+    return Day(within, zone)
+
+
+def _yesterday(workspace: Workspace) -> Day:
+    zone = ZoneInfo(workspace.timezone)
+    return Day(timezone.now().astimezone(zone).date() - timedelta(days=1), zone)
+
+
+def _day_links(workspace: Workspace, day: Day) -> dict[str, Any]:
+    today = timezone.now().astimezone(day.zone).date()
+
+    def address(other: date) -> str:
+        return "?" + urlencode({"workspace": workspace.slug, "day": other.isoformat()})
+
+    return {
+        "title": f"{day.date:%A} {day.date.day} {day.date:%B %Y}",
+        "is_today": day.date == today,
+        "before": address(day.date - timedelta(days=1)),
+        "after": address(day.date + timedelta(days=1)),
+        "today": address(today),
+        "now": day.permille(timezone.now()) if day.date == today else None,
+    }
+
+
+# --- Needs attention ----------------------------------------------------------------------------
+
+
+def _attention(access: Access) -> list[dict[str, Any]]:
+    """Rows that somebody may have to see to, each with what is wrong, in all their workspaces."""
+    payments = access.limit(
+        Payment.objects.filter(stuck_payments()).select_related("due__booking"), "due__workspace"
+    )
+    checkouts = access.limit(
+        Checkout.objects.filter(stuck_checkouts()).select_related("due__booking"), "due__workspace"
+    )
+    mails = access.limit(Notification.objects.filter(state="failed"), "workspace")
+    kinds = [
+        ("payments", "payments_payment", payments.order_by("-created_at"), "attention=needed"),
+        ("checkouts", "payments_checkout", checkouts.order_by("-created_at"), "attention=needed"),
+        ("mails not sent", "members_notification", mails.order_by("-created_at"), "mail=failed"),
+    ]
+    return [_group(*kind) for kind in kinds if kind[2]]
+
+
+def _group(what: str, url: str, rows: QuerySet, query: str) -> dict[str, Any]:
+    """A kind of trouble; its rows have been fetched by the truth test above."""
+    found = list(rows)
+    return {
+        "what": what,
+        "count": len(found),
+        "url": f"{reverse(f'admin:{url}_changelist')}?{query}",
+        "rows": [
+            {
+                "url": reverse(f"admin:{url}_change", args=[row.pk]),
+                "name": _named(row),
+                "problem": row.last_error[:160] or row.state.replace("_", " "),
+            }
+            for row in found[:MOST_ROWS]
+        ],
+    }
+
+
+def _named(row: Any) -> str:
+    if isinstance(row, Notification):
+        return str(row)
+    money = Money(row.amount_minor, row.currency)
+    return f"{money} for {row.due.booking.reference}"
+
+
+# --- Today by resource --------------------------------------------------------------------------
+
+
+def _timeline(workspace: Workspace, day: Day) -> list[dict[str, Any]]:
+    """Resources with what takes them on that day: bookings, holds and blocks as bars."""
+    resources = Resource.objects.filter(workspace=workspace, is_active=True)[:MOST_RESOURCES]
+    bars: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for occupancy in _taken(workspace, day):
+        bars[occupancy.resource_id].append(_booking_bar(occupancy, day))
+    for block in Block.objects.filter(workspace=workspace, during__overlap=(day.start, day.end)):
+        bars[block.resource_id].append(_block_bar(block, day))
+    return [
+        {
+            "name": resource.name,
+            "url": reverse("admin:bookings_resource_change", args=[resource.pk]),
+            "bars": _stacked(bars[resource.pk]),
+            "lanes": max((bar["lane"] for bar in bars[resource.pk]), default=0) + 1,
+        }
+        for resource in resources
+    ]
+
+
+def _taken(workspace: Workspace, day: Day) -> Iterable[Occupancy]:
+    now = timezone.now()
+    return (
+        Occupancy.objects.filter(
+            resource__workspace=workspace,
+            during__overlap=(day.start, day.end),
+            released_at=None,
+        )
+        .filter(Q(lapses_at=None) | Q(lapses_at__gt=now))
+        .select_related("booking", "line")
+        .order_by("during")
+    )
+
+
+def _booking_bar(occupancy: Occupancy, day: Day) -> dict[str, Any]:
+    booking, line = occupancy.booking, occupancy.line
+    who = booking.name or booking.email or "somebody"
+    many = f", {occupancy.quantity} units" if occupancy.quantity > 1 else ""
+    said = f"{_hours(line.starts_at, line.ends_at, day)}, {who}{many}"
+    return _bar(line.starts_at, line.ends_at, day) | {
+        "kind": "held" if occupancy.lapses_at else "taken",
+        "said": f"{booking.reference}: {said}{' (held)' if occupancy.lapses_at else ''}",
+        "url": reverse("admin:bookings_booking_change", args=[booking.pk]),
+    }
+
+
+def _block_bar(block: Block, day: Day) -> dict[str, Any]:
+    said = f"{_hours(block.during.lower, block.during.upper, day)}, blocked: {block.reason}"
+    return _bar(block.during.lower, block.during.upper, day) | {
+        "kind": "blocked",
+        "said": said,
+        "url": reverse("admin:bookings_block_change", args=[block.pk]),
+    }
+
+
+def _bar(start: datetime, end: datetime, day: Day) -> dict[str, Any]:
+    left = day.permille(start)
+    return {"left": left, "width": max(day.permille(end) - left, 4), "lane": 0}
+
+
+def _hours(start: datetime, end: datetime, day: Day) -> str:
+    return f"{start.astimezone(day.zone):%H:%M}–{end.astimezone(day.zone):%H:%M}"
+
+
+def _stacked(bars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Bars that overlap (a pool's) go into lanes of their own, the first that is free."""
+    ends: list[int] = []
+    for bar in sorted(bars, key=lambda bar: bar["left"]):
+        lane = next((i for i, end in enumerate(ends) if end <= bar["left"]), len(ends))
+        ends[lane : lane + 1] = [bar["left"] + bar["width"]]
+        bar["lane"], bar["top"] = lane, lane * 22 + 3
+    return bars
+
+
+# --- Holds and money ----------------------------------------------------------------------------
+
+
+def _running_out(workspace: Workspace) -> dict[str, Any]:
+    rows = list(
+        live(Hold.objects.filter(workspace=workspace))
+        .select_related("booking")
+        .annotate(units=Count("booking__lines"))
+        .order_by("lapses_at")
+    )
+    return {
+        "count": len(rows),
+        "url": reverse("admin:holds_hold_changelist"),
+        "rows": [
+            {
+                "url": reverse("admin:holds_hold_change", args=[hold.pk]),
+                "name": hold.booking.name or hold.booking.email or hold.booking.reference,
+                "total": str(hold.booking.total),
+                "ends": said_moment(hold.expires_at, workspace.timezone),
+                "is_paying": hold.has_open_checkout,
+            }
+            for hold in rows[:MOST_ROWS]
+        ],
+    }
+
+
+def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
+    """What a day brought, by currency, and how many payments were given up for a lost slot."""
+    of_workspace = Payment.objects.filter(due__workspace=workspace)
+    span = {"captured_at__gte": day.start, "captured_at__lt": day.end}
+    sums = (
+        of_workspace.filter(state=CAPTURED, **span)
+        .values("currency")
+        .annotate(amount=Sum("amount_minor"), many=Count("pk"))
+        .order_by("currency")
+    )
+    voided = of_workspace.filter(
+        state=VOIDED, voided_at__gte=day.start, voided_at__lt=day.end
+    ).count()
+    changelist = reverse("admin:payments_payment_changelist")
+    query = urlencode({name: moment.isoformat(" ") for name, moment in span.items()})
+    return {
+        "day": f"{day.date:%A}",
+        "captured": [
+            {"amount": str(Money(row["amount"], row["currency"])), "many": row["many"]}
+            for row in sums
+        ],
+        "nothing": str(Money(0, workspace.currency)),
+        "voided": voided,
+        "url": f"{changelist}?{query}",
+        "voided_url": f"{changelist}?state__exact={VOIDED}",
+    }

@@ -1,0 +1,114 @@
+"""INV-8 over HTTP: the same key gives the same answer, and one effect."""
+
+import json
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, connections
+
+from bookings.models import Booking, Resource
+from members.models import IdempotencyKey
+from tests.api.client import Api, claim, problem
+from tests.factories import make_api_key, make_room
+
+
+@pytest.mark.django_db
+def test_the_same_request_is_answered_alike_with_one_effect(api: Api, room: Resource) -> None:
+    key = str(uuid4())
+    first = api.post("/holds", claim(room), key=key)
+    again = api.post("/holds", claim(room), key=key)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again["Idempotent-Replayed"] == "true"
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_key_order_and_spacing_do_not_make_another_request(api: Api, room: Resource) -> None:
+    body = claim(room)
+    first = api.post("/holds", body, key="k")
+    window = body["lines"][0]
+    shuffled = json.dumps({"lines": [dict(reversed(window.items()))]}, indent=3)
+    again = api.raw("/holds", shuffled, key="k")
+    assert again["Idempotent-Replayed"] == "true"
+    assert again.json() == first.json()
+
+
+@pytest.mark.django_db
+def test_a_final_refusal_is_kept_too(api: Api, room: Resource) -> None:
+    held = api.hold(room)
+    refused = api.post("/holds", claim(room), key="k")
+    api.delete(f"/holds/{held['id']}")
+    again = api.post("/holds", claim(room), key="k")
+    assert again["Idempotent-Replayed"] == "true"
+    assert problem(again, 409, "slot_taken") == problem(refused, 409, "slot_taken")
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_another_request_under_the_same_key_is_422(api: Api, room: Resource) -> None:
+    api.post("/holds", claim(room, 10), key="k")
+    problem(api.post("/holds", claim(room, 12), key="k"), 422, "idempotency_key_reused")
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_keys_of_two_callers_or_operations_are_two(api: Api, room: Resource) -> None:
+    _, other = make_api_key(workspace=room.workspace)
+    first = api.post("/holds", claim(room, 10), key="k")
+    second = Api(other).post("/holds", claim(room, 12), key="k")
+    assert (first.status_code, second.status_code) == (201, 201)
+    extended = api.post(f"/holds/{first.json()['id']}/extend", key="k")
+    assert extended.status_code == 200
+
+
+@pytest.mark.django_db
+def test_it_is_required_where_something_is_made(api: Api, room: Resource) -> None:
+    problem(api.post("/holds", claim(room), key=None), 400, "idempotency_key_required")
+    held = api.hold(room)
+    urls = {"success_url": "https://x.test/ok", "cancel_url": "https://x.test/no"}
+    response = api.post(f"/holds/{held['id']}/checkout", urls, key=None)
+    problem(response, 400, "idempotency_key_required")
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("key", ["x" * 256, " ", "ümlaut", "tab\there", "new\x7f"])
+def test_a_key_is_1_to_255_printable_characters(api: Api, room: Resource, key: str) -> None:
+    body = problem(api.post("/holds", claim(room), key=key), 400, "invalid")
+    assert list(body["errors"]) == ["Idempotency-Key"]
+    assert not IdempotencyKey.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_longest_key_works(api: Api, room: Resource) -> None:
+    assert api.post("/holds", claim(room), key="x" * 255).status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_at_once_with_one_key_are_one_hold() -> None:
+    """Duplicates wait for the first and get its answer."""
+    room = make_room()
+    _, secret = make_api_key(workspace=room.workspace)
+    answers: list[Any] = []
+    barrier = threading.Barrier(10)
+
+    def ask() -> None:
+        try:
+            barrier.wait(10)
+            answers.append(Api(secret).post("/holds", claim(room), key="once"))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    connection.close()
+    assert [answer.status_code for answer in answers] == [201] * 10
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+    assert Booking.objects.count() == 1
