@@ -1,13 +1,15 @@
 """Every address, by the app that answers it."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from config import health
+from config import health, media
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("stripe/", include("djstripe.urls", namespace="djstripe")),
+    re_path(r"^media/(?P<path>.+)$", media.serve, name="media"),
     path("api/v1/", include("config.api_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -15,7 +15,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands
-from django.db import Error, transaction
+from django.db import Error
 
 from config.embedded.run import write_private
 from config.up.steps import complain, say, step
@@ -44,7 +44,7 @@ def seed() -> None:
     if "seed_demo" not in get_commands():
         say("  No demo: the command seed_demo is not there.")
         return
-    with step("Demo workspace"), transaction.atomic():
+    with step("Demo workspace"):
         output = io.StringIO()
         call_command("seed_demo", stdout=output)
         facts: dict[str, Any] = json.loads(output.getvalue().strip().splitlines()[-1])

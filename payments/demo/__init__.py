@@ -1,0 +1,1 @@
+"""The demo workspace: Harbour Rooms, a business that could be real."""
