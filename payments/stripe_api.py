@@ -1,0 +1,241 @@
+"""Every call to Stripe, and nothing else (design.md §6).
+
+Timeouts are short; idempotency keys and parameters come from committed rows; the connected account
+is always named. Never called inside a transaction: `_outside` sees to it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import stripe
+from django.conf import settings
+from django.db import connection
+
+from config.kernel.errors import TemporarilyUnavailable
+from payments.models import Checkout, Payment
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class StripeDown(TemporarilyUnavailable):
+    """No answer, or one that says to come back. What was asked may or may not have happened."""
+
+    detail = "The payment service does not answer. Your slot is kept; please try again shortly."
+    retry_after_seconds = 5
+
+
+class StripeBroke(StripeDown):
+    """Stripe answered with a 5xx, which it repeats for the same idempotency key."""
+
+
+class StripeRefused(Exception):
+    """Stripe says that this request cannot be done, now or ever."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What Stripe says of a PaymentIntent."""
+
+    id: str
+    status: str
+    amount_minor: int
+    currency: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What Stripe says of a Checkout Session, and of its PaymentIntent when there is one."""
+
+    id: str
+    url: str
+    status: str
+    livemode: bool
+    email: str
+    name: str
+    intent: Intent | None
+
+
+def create_session(checkout: Checkout) -> Session:
+    """Create the session that a committed row describes; a repeat gives the same one."""
+    return _session(
+        _call(
+            lambda: client().v1.checkout.sessions.create(
+                params=_session_params(checkout),
+                options=_options(checkout.account, key=f"checkout:{checkout.pk}"),
+            )
+        )
+    )
+
+
+def fetch_session(checkout: Checkout) -> Session:
+    """The session as it is now, with its PaymentIntent."""
+    return _session(
+        _call(
+            lambda: client().v1.checkout.sessions.retrieve(
+                checkout.session_id or "",
+                params={"expand": ["payment_intent"]},
+                options=_options(checkout.account),
+            )
+        )
+    )
+
+
+def expire_session(checkout: Checkout) -> Session:
+    """Expire an open session. One that is no longer open is returned as it is (facts: Checkout)."""
+    try:
+        return _session(
+            _call(
+                lambda: client().v1.checkout.sessions.expire(
+                    checkout.session_id or "",
+                    params={"expand": ["payment_intent"]},
+                    options=_options(checkout.account),
+                )
+            )
+        )
+    except StripeRefused:
+        return fetch_session(checkout)
+
+
+def fetch_intent(payment: Payment) -> Intent:
+    """The PaymentIntent as it is now."""
+    return _intent(
+        _call(
+            lambda: client().v1.payment_intents.retrieve(
+                payment.payment_intent_id, options=_options(payment.account)
+            )
+        )
+    )
+
+
+def capture(payment: Payment) -> Intent:
+    """Take the authorised money. Raises StripeRefused when it is no longer authorised."""
+    return _intent(
+        _call(
+            lambda: client().v1.payment_intents.capture(
+                payment.payment_intent_id,
+                options=_options(payment.account, key=f"capture:{payment.pk}:{payment.tries}"),
+            )
+        )
+    )
+
+
+def void(payment: Payment) -> Intent:
+    """Let go of the authorised money. Raises StripeRefused when there is nothing to let go."""
+    return _intent(
+        _call(
+            lambda: client().v1.payment_intents.cancel(
+                payment.payment_intent_id,
+                options=_options(payment.account, key=f"void:{payment.pk}:{payment.tries}"),
+            )
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def client() -> stripe.StripeClient:
+    """The client of this process, made at first use and so after any fork."""
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY or "sk_test_missing",
+        base_addresses={"api": settings.STRIPE_HOST},
+        http_client=stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT),
+        max_network_retries=0,
+    )
+
+
+def _call(work: Callable[[], T]) -> T:
+    _outside()
+    try:
+        return work()
+    except stripe.APIConnectionError as error:
+        raise StripeDown from error
+    except (stripe.RateLimitError, stripe.IdempotencyError) as error:
+        raise StripeDown from error
+    except stripe.StripeError as error:
+        status = error.http_status or 500
+        if status == 409:
+            raise StripeDown from error
+        if status >= 500:
+            raise StripeBroke from error
+        if status in {401, 403}:
+            log.error("Stripe does not accept our key or account: %s", error)
+            raise StripeDown from error
+        raise StripeRefused(error.code or "", str(error.user_message or error)) from error
+
+
+def _outside() -> None:
+    if connection.in_atomic_block:
+        raise RuntimeError("Stripe must not be called inside a transaction (design.md)")
+
+
+def _options(account: str, *, key: str = "") -> Any:
+    options = {}
+    if account:
+        options["stripe_account"] = account
+    if key:
+        options["idempotency_key"] = key
+    return options
+
+
+def _session_params(checkout: Checkout) -> Any:
+    metadata = {"checkout": str(checkout.pk), "due": str(checkout.due_id)}
+    intent: dict[str, Any] = {"capture_method": "manual", "metadata": metadata}
+    if checkout.application_fee_minor:
+        intent["application_fee_amount"] = checkout.application_fee_minor
+    if checkout.destination:
+        intent["transfer_data"] = {"destination": checkout.destination}
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "payment_method_types": ["card"],
+        "client_reference_id": str(checkout.pk),
+        "metadata": metadata,
+        "payment_intent_data": intent,
+        "success_url": checkout.success_url,
+        "cancel_url": checkout.cancel_url,
+        "expires_at": int(checkout.expires_at.timestamp()),
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": checkout.currency.lower(),
+                    "unit_amount": checkout.amount_minor,
+                    "product_data": {"name": checkout.title},
+                },
+            }
+        ],
+    }
+    if checkout.email:
+        params["customer_email"] = checkout.email
+    return params
+
+
+def _session(found: stripe.checkout.Session) -> Session:
+    details = found.customer_details
+    intent = found.payment_intent
+    return Session(
+        id=found.id,
+        url=found.url or "",
+        status=found.status or "",
+        livemode=found.livemode,
+        email=(details and details.email) or found.customer_email or "",
+        name=(details and details.name) or "",
+        intent=_intent(intent) if isinstance(intent, stripe.PaymentIntent) else None,
+    )
+
+
+def _intent(found: stripe.PaymentIntent) -> Intent:
+    return Intent(
+        id=found.id,
+        status=found.status,
+        amount_minor=found.amount,
+        currency=found.currency.upper(),
+        livemode=found.livemode,
+    )
