@@ -251,6 +251,14 @@ class BlockForm(forms.ModelForm):
         widget=UnfoldAdminSplitDateTimeWidget, help_text="In the resource's time zone."
     )
     end = forms.SplitDateTimeField(widget=UnfoldAdminSplitDateTimeWidget)
+    quantity = forms.IntegerField(
+        label="Units",
+        min_value=1,
+        max_value=100_000,
+        initial=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Of a pool; a resource that is not one is closed as a whole.",
+    )
 
     class Meta:
         model = Block

@@ -63,8 +63,8 @@ class HoldAdminBase(ReadOnlyAdmin):
     search_fields = ("booking__reference", "booking__email", "booking__name")
     ordering = ("lapses_at",)
     fields = (
-        "booking_link", "state_shown", "what", "who", "total", "began", "ends", "extended",
-        "is_paying", "ended", "ended_because",
+        ("booking_link", "state_shown"), "what", ("who", "total"), ("began", "ends"),
+        ("extended", "is_paying"), ("ended", "ended_because"),
     )  # fmt: skip
     readonly_fields = (
         "booking_link", "state_shown", "what", "who", "total", "began", "ends", "extended",
@@ -108,9 +108,9 @@ class HoldAdminBase(ReadOnlyAdmin):
     def ended(self, hold: Hold) -> str:
         return said_moment(hold.ended_at, hold.workspace.timezone)
 
-    @display(description="paying now", boolean=True)
-    def is_paying(self, hold: Hold) -> bool:
-        return hold.has_open_checkout
+    @display(description="paying now")
+    def is_paying(self, hold: Hold) -> str:
+        return "yes, on the payment page" if hold.has_open_checkout else "no"
 
     @display(description="total")
     def total(self, hold: Hold) -> str:

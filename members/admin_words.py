@@ -86,7 +86,7 @@ class Deed:
 def ask_then_do(request: HttpRequest, site: AdminSite, model: Any, deed: Deed) -> HttpResponse:
     """GET shows what would happen; POST does it and says so, or says why not."""
     form_class = ReasonForm if deed.asks_reason else OptionalReasonForm
-    form = form_class(request.POST or None)
+    form = form_class(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid() and _did(request, deed, form):
         messages.success(request, deed.done)
         return HttpResponseRedirect(deed.back)

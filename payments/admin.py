@@ -152,8 +152,12 @@ class BookingAdmin(ReadOnlyAdmin):
     list_filter = (WhenFilter, BookingStateFilter)
     search_fields = ("reference", "email", "name", "member__email", "lines__resource__name")
     ordering = ("starts_at",)
-    fields = ("reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended")
-    readonly_fields = fields
+    fields = (
+        ("reference", "state_shown"), "what", ("who", "total"), ("made", "confirmed"), "ended",
+    )  # fmt: skip
+    readonly_fields = (
+        "reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended",
+    )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
     actions_detail = ("cancel", "complete", "no_show")
 
@@ -333,12 +337,17 @@ def _event(event: BookingEvent, zone: str) -> dict[str, Any]:
     return {
         "at": said_moment(event.at, zone),
         "kind": event.kind,
-        "move": f"{_words(event.from_state)} → {_words(event.to_state)}"
-        if event.to_state
-        else "",
+        "move": _move(event),
         "who": event.actor_label or event.actor_kind,
         "reason": event.reason,
     }
+
+
+def _move(event: BookingEvent) -> str:
+    """pending payment → confirmed; nothing where the state stayed."""
+    if event.from_state == event.to_state or not event.from_state:
+        return ""
+    return f"{_words(event.from_state)} → {_words(event.to_state)}"
 
 
 def _payment(payment: Payment, zone: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -25,15 +25,18 @@ from payments.models import Checkout, Payment
 from payments.states import CAPTURED, VOIDED
 
 MOST_ROWS = 8
+WORKING_HOURS = (7, 21)
 MOST_RESOURCES = 60
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day of one workspace, in its zone."""
+    """One day of one workspace, in its zone; the axis shows the part in which something happens."""
 
     date: date
     zone: ZoneInfo
+    first_hour: int = 0
+    last_hour: int = 24
 
     @property
     def start(self) -> datetime:
@@ -43,10 +46,28 @@ class Day:
     def end(self) -> datetime:
         return datetime.combine(self.date + timedelta(days=1), time(0), tzinfo=self.zone)
 
+    def showing(self, spans: Iterable[tuple[datetime, datetime]]) -> "Day":
+        """The same day with an axis from 7 to 21, or as far as the spans reach."""
+        first, last = WORKING_HOURS
+        for start, end in spans:
+            first = min(first, self._hour(start))
+            last = max(last, 24 if end >= self.end else self._hour(end) + 1)
+        return replace(self, first_hour=first, last_hour=last)
+
+    def hours(self) -> list[int]:
+        """The hours at which the axis has a line."""
+        return list(range(self.first_hour, self.last_hour))
+
     def permille(self, moment: datetime) -> int:
-        """Where a moment lies on the day's axis, 0 to 1000; a day need not have 24 hours."""
-        whole = (self.end - self.start).total_seconds()
-        return round(1000 * min(max((moment - self.start).total_seconds() / whole, 0), 1))
+        """Where a moment lies on the axis, 0 to 1000, by the clock on the wall."""
+        local = moment.astimezone(self.zone)
+        days = (local.date() - self.date).days
+        hour = days * 24 + local.hour + local.minute / 60
+        part = (hour - self.first_hour) / (self.last_hour - self.first_hour)
+        return round(1000 * min(max(part, 0), 1))
+
+    def _hour(self, moment: datetime) -> int:
+        return 0 if moment <= self.start else min(moment, self.end).astimezone(self.zone).hour
 
 
 def first_screen(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -57,14 +78,16 @@ def first_screen(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
         return context | {"work": None}
     workspace = _chosen(request, workspaces)
     day = _day(request, workspace)
+    taken, blocks = _taken(workspace, day), _blocks(workspace, day)
+    day = day.showing(_spans(day, taken, blocks))
     return context | {
         "work": {
             "workspace": workspace,
             "workspaces": workspaces if len(workspaces) > 1 else [],
             "attention": _attention(access),
             "day": _day_links(workspace, day),
-            "rows": _timeline(workspace, day),
-            "hours": [f"{hour:02d}" for hour in range(0, 24, 3)],
+            "rows": _timeline(workspace, day, taken, blocks),
+            "hours": _axis(day),
             "holds": _running_out(workspace),
             "money": _money_of(workspace, _yesterday(workspace)),
         }
@@ -107,6 +130,17 @@ def _day_links(workspace: Workspace, day: Day) -> dict[str, Any]:
     }
 
 
+def _axis(day: Day) -> list[dict[str, Any]]:
+    """The axis' lines; every other hour is written where there are many."""
+    hours = day.hours()
+    every = 2 if len(hours) > 10 else 1
+    width = 1000 / len(hours)
+    return [
+        {"label": f"{hour:02d}" if i % every == 0 else "", "x": round(i * width)}
+        for i, hour in enumerate(hours)
+    ]
+
+
 # --- Needs attention ----------------------------------------------------------------------------
 
 
@@ -120,9 +154,9 @@ def _attention(access: Access) -> list[dict[str, Any]]:
     )
     mails = access.limit(Notification.objects.filter(state="failed"), "workspace")
     kinds = [
-        ("payments", "payments_payment", payments.order_by("-created_at"), "attention=needed"),
-        ("checkouts", "payments_checkout", checkouts.order_by("-created_at"), "attention=needed"),
-        ("mails not sent", "members_notification", mails.order_by("-created_at"), "mail=failed"),
+        ("payment", "payments_payment", payments.order_by("-created_at"), "attention=needed"),
+        ("checkout", "payments_checkout", checkouts.order_by("-created_at"), "attention=needed"),
+        ("unsent mail", "members_notification", mails.order_by("-created_at"), "mail=failed"),
     ]
     return [_group(*kind) for kind in kinds if kind[2]]
 
@@ -131,7 +165,7 @@ def _group(what: str, url: str, rows: QuerySet, query: str) -> dict[str, Any]:
     """A kind of trouble; its rows have been fetched by the truth test above."""
     found = list(rows)
     return {
-        "what": what,
+        "what": what if len(found) == 1 else f"{what}s",
         "count": len(found),
         "url": f"{reverse(f'admin:{url}_changelist')}?{query}",
         "rows": [
@@ -155,13 +189,15 @@ def _named(row: Any) -> str:
 # --- Today by resource --------------------------------------------------------------------------
 
 
-def _timeline(workspace: Workspace, day: Day) -> list[dict[str, Any]]:
+def _timeline(
+    workspace: Workspace, day: Day, taken: list[Occupancy], blocks: list[Block]
+) -> list[dict[str, Any]]:
     """Resources with what takes them on that day: bookings, holds and blocks as bars."""
     resources = Resource.objects.filter(workspace=workspace, is_active=True)[:MOST_RESOURCES]
     bars: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for occupancy in _taken(workspace, day):
+    for occupancy in taken:
         bars[occupancy.resource_id].append(_booking_bar(occupancy, day))
-    for block in Block.objects.filter(workspace=workspace, during__overlap=(day.start, day.end)):
+    for block in blocks:
         bars[block.resource_id].append(_block_bar(block, day))
     return [
         {
@@ -174,9 +210,9 @@ def _timeline(workspace: Workspace, day: Day) -> list[dict[str, Any]]:
     ]
 
 
-def _taken(workspace: Workspace, day: Day) -> Iterable[Occupancy]:
+def _taken(workspace: Workspace, day: Day) -> list[Occupancy]:
     now = timezone.now()
-    return (
+    return list(
         Occupancy.objects.filter(
             resource__workspace=workspace,
             during__overlap=(day.start, day.end),
@@ -186,6 +222,20 @@ def _taken(workspace: Workspace, day: Day) -> Iterable[Occupancy]:
         .select_related("booking", "line")
         .order_by("during")
     )
+
+
+def _blocks(workspace: Workspace, day: Day) -> list[Block]:
+    return list(Block.objects.filter(workspace=workspace, during__overlap=(day.start, day.end)))
+
+
+def _spans(
+    day: Day, taken: list[Occupancy], blocks: list[Block]
+) -> list[tuple[datetime, datetime]]:
+    """What the axis has to reach: bookings, and now; a block may last for days."""
+    now = timezone.now()
+    spans = [(o.line.starts_at, o.line.ends_at) for o in taken]
+    spans += [(b.during.lower, b.during.upper) for b in blocks if b.during.lower >= day.start]
+    return [*spans, (now, now)] if day.start <= now < day.end else spans
 
 
 def _booking_bar(occupancy: Occupancy, day: Day) -> dict[str, Any]:

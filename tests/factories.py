@@ -94,12 +94,8 @@ class ResourceFactory(DjangoModelFactory):
         skip_postgeneration_save = True
 
     workspace = factory.SubFactory(WorkspaceFactory)
-    location = factory.SubFactory(
-        LocationFactory, workspace=factory.SelfAttribute("..workspace")
-    )
-    category = factory.SubFactory(
-        CategoryFactory, workspace=factory.SelfAttribute("..workspace")
-    )
+    location = factory.SubFactory(LocationFactory, workspace=factory.SelfAttribute("..workspace"))
+    category = factory.SubFactory(CategoryFactory, workspace=factory.SelfAttribute("..workspace"))
     name = factory.Sequence(lambda n: f"Room {n}")
     slug = factory.Sequence(lambda n: f"room-{n}")
     seats = 6

@@ -198,9 +198,7 @@ def test_a_wrong_checkout_is_named(
         ("/resources", {"seats": "many"}, "seats"),
     ],
 )
-def test_a_wrong_filter_is_named(
-    api: Api, path: str, query: dict[str, str], field: str
-) -> None:
+def test_a_wrong_filter_is_named(api: Api, path: str, query: dict[str, str], field: str) -> None:
     assert list(problem(api.get(path, **query), 400, "invalid")["errors"]) == [field]
 
 

@@ -48,9 +48,7 @@ def test_filters_combine(api: Api, room: Resource) -> None:
     workspace = room.workspace
     desks = CategoryFactory(workspace=workspace, name="Desk", slug="desk")
     harbour = LocationFactory(workspace=workspace, name="Harbour", slug="harbour")
-    make_room(
-        workspace=workspace, category=desks, location=harbour, name="Window desk", seats=1
-    )
+    make_room(workspace=workspace, category=desks, location=harbour, name="Window desk", seats=1)
     make_pool(workspace=workspace, name="City bike", location=harbour)
     assert names(api.get("/resources", category="desk")) == ["Window desk"]
     assert names(api.get("/resources", category=str(desks.id))) == ["Window desk"]
