@@ -12,4 +12,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^media/(?P<path>.+)$", media.serve, name="media"),
     path("api/v1/", include("config.api_urls")),
     path("admin/", admin.site.urls),
+    path("", include("payments.urls")),
+    path("", include("holds.urls")),
+    path("", include("bookings.urls")),
+    path("", include("members.urls")),
 ]

@@ -1,0 +1,131 @@
+"""Windows, moments, durations, money and states as people say them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from bookings.words import day_text, window_text, zone_text
+from config.kernel.money import Money
+
+register = template.Library()
+
+_JOIN = "\N{WORD JOINER}"  # a window's two times stay on one line
+
+STATE_WORDS = {
+    "pending_payment": "Not paid yet",
+    "confirmed": "Confirmed",
+    "released": "Let go",
+    "expired": "Hold ended",
+    "cancelled": "Cancelled",
+    "completed": "Took place",
+    "no_show": "Nobody came",
+}
+EVENT_WORDS = {
+    "held": "Held",
+    "extended": "Hold extended",
+    "confirmed": "Confirmed",
+    "released": "Let go",
+    "expired": "The hold ended unpaid",
+    "cancelled": "Cancelled",
+    "completed": "Took place",
+    "no_show": "Marked as not attended",
+    "paid": "Paid",
+    "payment_voided": "Payment given back: your card was not charged",
+}
+
+
+@register.simple_tag
+def window(start: datetime, end: datetime, zone: str | ZoneInfo) -> SafeString:
+    """ "Tue 8 Dec, 14:00–15:30, Auckland"; a module adds the reader's own zone when it differs."""
+    place = _zone(zone)
+    return format_html(
+        '<span class="when" data-start="{}" data-end="{}" data-zone="{}">{}</span>',
+        start.isoformat(),
+        end.isoformat(),
+        place.key,
+        window_text(start, end, place).replace("–", f"{_JOIN}–{_JOIN}"),
+    )
+
+
+@register.simple_tag
+def moment(at: datetime, zone: str | ZoneInfo) -> SafeString:
+    """ "Tue 8 Dec, 14:02" as a time element, in the zone given."""
+    local = timezone.localtime(at, _zone(zone))
+    return format_html(
+        '<time datetime="{}">{}, {}</time>', at.isoformat(), day_text(local), f"{local:%H:%M}"
+    )
+
+
+@register.simple_tag
+def time_at(at: datetime, zone: str | ZoneInfo) -> SafeString:
+    """ "14:02" as a time element."""
+    local = timezone.localtime(at, _zone(zone))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), f"{local:%H:%M}")
+
+
+@register.simple_tag
+def soonest(at: datetime, zone: str | ZoneInfo, now: datetime) -> str:
+    """ "Today 14:30", "Tomorrow 9:00" or "Tue 8 Dec, 14:30"."""
+    local, today = (timezone.localtime(t, _zone(zone)) for t in (at, now))
+    days = (local.date() - today.date()).days
+    named = {0: "Today ", 1: "Tomorrow "}.get(days, f"{day_text(local)}, ")
+    return f"{named}{local:%H:%M}"
+
+
+@register.filter
+def zone_name(zone: str | ZoneInfo) -> str:
+    return zone_text(_zone(zone))
+
+
+@register.filter
+def duration(value: timedelta | int) -> str:
+    """ "45 min", "1 h", "1 h 30 min", "2 days" from seconds or a timedelta."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    minutes = int(seconds) // 60
+    if minutes >= 2 * 1440 and minutes % 1440 == 0:
+        return f"{minutes // 1440} days"
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] if hours else []
+    parts += [f"{minutes} min"] if minutes or not hours else []
+    return " ".join(parts)
+
+
+@register.filter
+def minutes(value: int) -> str:
+    """The same from minutes."""
+    return duration(int(value) * 60)
+
+
+@register.filter
+def money(amount_minor: int, currency: str) -> str:
+    return str(Money(int(amount_minor), currency))
+
+
+@register.filter
+def state_word(state: str) -> str:
+    return STATE_WORDS.get(state, state.replace("_", " ").capitalize())
+
+
+@register.filter
+def event_word(kind: str) -> str:
+    return EVENT_WORDS.get(kind, kind.replace("_", " ").replace(".", ": ").capitalize())
+
+
+@register.inclusion_tag("_field.html")
+def field(bound: Any, hint: str = "") -> dict[str, Any]:
+    """A labelled input, its hint and its error, tied together for everybody."""
+    ids = [f"{bound.auto_id}-hint"] if hint else []
+    ids += [f"{bound.auto_id}-error"] if bound.errors else []
+    attributes = {"aria-describedby": " ".join(ids)} if ids else {}
+    if bound.errors:
+        attributes["aria-invalid"] = "true"
+    return {"field": bound, "hint": hint, "widget": bound.as_widget(attrs=attributes)}
+
+
+def _zone(zone: str | ZoneInfo) -> ZoneInfo:
+    return zone if isinstance(zone, ZoneInfo) else ZoneInfo(zone)

@@ -1,0 +1,183 @@
+"""A workspace's home, a resource's week, and a booking's calendar file. All of them only read."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_safe
+
+from bookings import ics
+from bookings.availability import Availability, Slot, availability
+from bookings.catalogue import catalogue, resources_of
+from bookings.forms import SearchForm, Wish, wish_from
+from bookings.links import booking_id_from
+from bookings.models import Booking, Resource
+from bookings.pricing import Quote, quote
+from bookings.rules import Rules, Window
+from bookings.selectors import rules_for
+from bookings.week import Choice, longest_from, range_of, slot_at, week
+from config.kernel import clock
+from members.models import Workspace
+from members.pages import private
+
+
+@require_safe
+@private
+def workspace(request: HttpRequest, slug: str) -> HttpResponse:
+    """The resources as cards, found by a search line."""
+    home = get_object_or_404(Workspace, slug=slug)
+    resources = resources_of(home)
+    places = {r.location.slug: r.location.name for r in resources}
+    form = SearchForm(request.GET, places=sorted(places.items(), key=lambda item: item[1]))
+    said = form.said()
+    words = {
+        "workspace": home,
+        "form": form,
+        "said": said,
+        "catalogue": catalogue(home, resources, said),
+        "has_places": len(places) > 1,
+    }
+    return render(request, "bookings/workspace.html", words)
+
+
+@require_safe
+def brand(request: HttpRequest, slug: str) -> HttpResponse:
+    """The workspace's accent as a stylesheet, since pages allow no inline style."""
+    home = get_object_or_404(Workspace, slug=slug)
+    css = f":root{{--brand:{home.accent}}}" if home.accent else ""
+    response = HttpResponse(css, content_type="text/css")
+    patch_cache_control(response, public=True, max_age=300)
+    return response
+
+
+@require_safe
+@private
+def resource(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
+    """A week of free and taken times, and what the visitor has chosen of it."""
+    found = _resource(slug, resource_slug)
+    rules = rules_for(workspace_id=found.workspace_id, resource_ids=[found.pk])
+    return render(request, "bookings/resource.html", _page(request, found, rules[found.pk]))
+
+
+@require_safe
+def resource_week(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
+    """The week alone, for a page that is open to stay current; a page of its own otherwise."""
+    if not request.headers.get("HX-Request"):
+        page = reverse("bookings:resource", args=[slug, resource_slug])
+        return redirect(f"{page}?{request.GET.urlencode()}" if request.GET else page)
+    found = _resource(slug, resource_slug)
+    rules = rules_for(workspace_id=found.workspace_id, resource_ids=[found.pk])
+    response = render(
+        request, "bookings/_week.html", _page(request, found, rules[found.pk]) | {"partial": True}
+    )
+    patch_cache_control(response, private=True, no_store=True)
+    return response
+
+
+@require_safe
+def calendar_file(request: HttpRequest, token: str) -> HttpResponse:
+    """A booking for one's calendar, by the guest's link."""
+    booking_id = booking_id_from(token)
+    booking = get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
+    response = HttpResponse(ics.for_booking(booking), content_type="text/calendar; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{booking.reference}.ics"'
+    patch_cache_control(response, private=True, no_store=True)
+    return response
+
+
+def _resource(slug: str, resource_slug: str) -> Resource:
+    resources = Resource.objects.select_related("workspace", "location", "category")
+    found = resources.filter(
+        workspace__slug=slug, slug=resource_slug, is_active=True, location__isnull=False
+    ).first()
+    if found is None:
+        raise Http404("no such resource")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A chosen window: whether it can be had, and what it would cost."""
+
+    window: Window
+    quote: Quote
+    slot: Slot | None
+    shortened_from: int = 0
+
+
+def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]:
+    now = clock.now()
+    wish = wish_from(request.GET, rules, now)
+    around = range_of(wish.first, rules.zone)
+    beyond = around.end + timedelta(seconds=rules.max_seconds)  # for windows that reach over
+    available = availability(rules=[rules], start=around.start, end=beyond)[found.pk]
+    choice = Choice(wish.day, wish.minutes, wish.quantity)
+    picked = _picked(available, wish, choice)
+    if picked is not None:
+        minutes = int(picked.window.duration.total_seconds() // 60)
+        choice = replace(choice, window=picked.window, minutes=minutes)
+    return {
+        "workspace": found.workspace,
+        "resource": found,
+        "rules": rules,
+        "now": now,
+        "week": week(available, choice, wish.first),
+        "choice": choice,
+        "picked": picked,
+        "first": wish.first,
+        "query": (query := _query(wish, choice)),
+        "live_query": urlencode(query),
+        "hold_minutes": rules.hold_ttl_seconds // 60,
+        **_turns(wish.first, rules, now.astimezone(rules.zone).date()),
+    }
+
+
+def _picked(available: Availability, wish: Wish, choice: Choice) -> Picked | None:
+    """The chosen start with the chosen duration, or with what fits when that is too long."""
+    rules = available.rules
+    if wish.start is None or not _is_shown(wish.start, wish.first, rules):
+        return None
+    fits = longest_from(available, wish.start, choice)
+    minutes = fits or choice.minutes
+    window = Window(wish.start, wish.start + timedelta(minutes=minutes))
+    return Picked(
+        window=window,
+        quote=quote(rules, window, choice.quantity),
+        slot=slot_at(available, wish.start, minutes, choice.quantity) if fits else None,
+        shortened_from=choice.minutes if fits and fits < choice.minutes else 0,
+    )
+
+
+def _is_shown(start: datetime, first: date, rules: Rules) -> bool:
+    shown = range_of(first, rules.zone)
+    return shown.start <= start < shown.end
+
+
+def _query(wish: Wish, choice: Choice) -> dict[str, str]:
+    """What links and the live part carry along, so that nothing chosen is lost."""
+    query = {
+        "from": wish.first.isoformat(),
+        "day": wish.day.isoformat(),
+        "minutes": str(choice.minutes),
+    }
+    if choice.quantity > 1:
+        query["quantity"] = str(choice.quantity)
+    if choice.window is not None:
+        query["start"] = f"{choice.window.start:%Y-%m-%dT%H:%MZ}"
+    return query
+
+
+def _turns(first: date, rules: Rules, today: date) -> dict[str, date | None]:
+    """The weeks before and after, as far as there is anything to book."""
+    before, after = first - timedelta(days=7), first + timedelta(days=7)
+    last = today + timedelta(days=rules.horizon_days)
+    return {
+        "before": max(before, today) if first > today else None,
+        "after": after if after <= last else None,
+        "last_day": last,
+    }

@@ -1,0 +1,300 @@
+"""A resource's week as a page shows it: days with their fullness, a grid of cells, start times.
+
+Pure: everything comes from one `Availability`. Times are compared in UTC; local time decides only
+which day and row something is shown in, so that a day on which the clocks change has its hours
+once, twice or not at all, as they are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from bookings.availability import Availability, Slot, slots
+from bookings.rules import Rules, Window
+
+DAYS = 7
+_MOST_ROWS = 36
+_DAY = timedelta(days=1)
+_DAY_MINUTES = 24 * 60
+# Where the middle of the day begins and ends, in hours.
+_PARTS = (("Morning", 0, 12), ("Afternoon", 12, 17), ("Evening", 17, 24))
+
+FREE, OPEN, TAKEN, CLOSED, PAST = "", "o", "t", "x", "p"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the visitor has chosen so far."""
+
+    day: date
+    minutes: int
+    quantity: int = 1
+    window: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One step of one day: how it looks (`state`), and the start it stands for if it has one."""
+
+    label: str
+    state: str
+    start: datetime | None = None
+    chosen: bool = False
+    first: bool = False
+    now: bool = False
+
+    @property
+    def css(self) -> str:
+        marks = [self.state, "sel" * self.chosen, "a" * self.first, "now" * self.now]
+        return " ".join(["c", *filter(None, marks)])
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day: its cells for the grid, and how full it is, as a word and a class of the dot."""
+
+    date: date
+    cells: list[Cell]
+    fullness: str
+    is_today: bool
+    is_chosen: bool
+
+    @property
+    def fullness_word(self) -> str:
+        return _FULLNESS[self.fullness]
+
+
+_FULLNESS = {
+    "free": "mostly free",
+    "some": "partly taken",
+    "most": "nearly full",
+    "full": "nothing free",
+    "shut": "closed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Start times of one part of the chosen day."""
+
+    name: str
+    slots: list[Slot]
+
+
+@dataclass(frozen=True)
+class Week:
+    """Seven days from `first`. `unit_minutes` is the height of a cell."""
+
+    zone: ZoneInfo
+    days: list[Day]
+    parts: list[Part]
+    hours: list[str]
+    unit_minutes: int
+    is_coarse: bool
+    as_of: datetime
+    durations: list[int] = field(default_factory=list)
+
+    @property
+    def is_closed(self) -> bool:
+        return all(day.fullness == "shut" for day in self.days)
+
+    @property
+    def is_full(self) -> bool:
+        return not self.is_closed and all(day.fullness in {"full", "shut"} for day in self.days)
+
+
+def range_of(first: date, zone: ZoneInfo) -> Window:
+    """The seven local days from `first`, in real time."""
+    return Window(_at(first, 0, zone), _at(first + DAYS * _DAY, 0, zone))
+
+
+def week(available: Availability, choice: Choice, first: date) -> Week:
+    """Everything the resource page draws of a week."""
+    rules = available.rules
+    dates = [first + n * _DAY for n in range(DAYS)]
+    opens, closes = _open_minutes(available, dates)
+    unit = _unit(rules, opens, closes)
+    rows = range(opens, closes, unit)
+    startable = slots(available, duration_seconds=rules.min_seconds, quantity=choice.quantity)
+    canvas = _Canvas(available, choice, rows, unit, _by_day(startable, rules.zone))
+    return Week(
+        zone=rules.zone,
+        days=[canvas.day(day) for day in dates],
+        parts=_parts(available, choice),
+        hours=[_hour_label(minute) for minute in rows],
+        unit_minutes=unit,
+        is_coarse=unit * 60 > rules.step_seconds,
+        as_of=available.as_of,
+        durations=durations(rules, choice.minutes),
+    )
+
+
+def durations(rules: Rules, chosen: int) -> list[int]:
+    """Minutes to choose from: every step at first, coarser further on, always the one chosen."""
+    step, longest = rules.step_seconds // 60, rules.max_seconds // 60
+    found = {rules.min_seconds // 60, longest}
+    minutes = rules.min_seconds // 60
+    while minutes <= longest:
+        found.add(minutes)
+        coarse = max(step, 60) if minutes >= 240 else max(step, 30) if minutes >= 120 else step
+        minutes = minutes + (coarse if minutes % coarse == 0 else step)
+    return sorted(found | {chosen})
+
+
+def longest_from(available: Availability, start: datetime, choice: Choice) -> int:
+    """The most minutes that can be had from `start`, at most those chosen; 0 when none can."""
+    rules = available.rules
+    step = rules.step_seconds // 60
+    minutes = choice.minutes
+    while minutes * 60 >= rules.min_seconds:
+        found = slot_at(available, start, minutes, choice.quantity)
+        if found is not None:
+            return minutes
+        minutes -= step
+    return 0
+
+
+def slot_at(available: Availability, start: datetime, minutes: int, quantity: int) -> Slot | None:
+    """The bookable slot that starts exactly then, or None."""
+    then = replace(available, range=Window(start, start + timedelta(seconds=1)))
+    found = slots(then, duration_seconds=minutes * 60, quantity=quantity)
+    return next((slot for slot in found if slot.start == start), None)
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """What every cell of a week is drawn from."""
+
+    available: Availability
+    choice: Choice
+    rows: range
+    unit: int
+    startable: dict[date, list[Slot]]
+
+    def day(self, day: date) -> Day:
+        zone = self.available.rules.zone
+        today = self.available.as_of.astimezone(zone).date()
+        return Day(
+            date=day,
+            cells=[self._cell(day, minute) for minute in self.rows],
+            fullness=self._fullness(day),
+            is_today=day == today,
+            is_chosen=day == self.choice.day,
+        )
+
+    def _cell(self, day: date, minute: int) -> Cell:
+        zone = self.available.rules.zone
+        span = Window(_at(day, minute, zone), _at(day, minute + self.unit, zone))
+        slot = next(
+            (s for s in self.startable.get(day, []) if span.start <= s.start < span.end), None
+        )
+        chosen = self.choice.window
+        return Cell(
+            label=f"{slot.start.astimezone(zone):%H:%M}" if slot else _hour(minute),
+            state=FREE if slot else self._state(span),
+            start=slot.start if slot else None,
+            chosen=chosen is not None and chosen.overlaps(span),
+            first=chosen is not None and span.start <= chosen.start < span.end,
+            now=span.start <= self.available.as_of < span.end,
+        )
+
+    def _state(self, span: Window) -> str:
+        available, quantity = self.available, self.choice.quantity
+        if span.end <= span.start or not any(o.overlaps(span) for o in available.open):
+            return CLOSED
+        if span.start < available.rules.earliest_start(available.as_of):
+            return PAST
+        free = any(
+            f.remaining >= quantity and f.start < span.end and span.start < f.end
+            for f in available.free
+        )
+        return OPEN if free else TAKEN
+
+    def _fullness(self, day: date) -> str:
+        """Of the time that could still be booked that day, how much is gone."""
+        rules, now = self.available.rules, self.available.as_of
+        whole = Window(_at(day, 0, rules.zone), _at(day + _DAY, 0, rules.zone))
+        rest = Window(max(whole.start, rules.earliest_start(now)), whole.end)
+        opened = _overlap(self.available.open, rest)
+        if not opened or rest.end <= rest.start:
+            return "shut"
+        if not self.startable.get(day):
+            return "full"
+        enough = [f for f in self.available.free if f.remaining >= self.choice.quantity]
+        free = _overlap([Window(f.start, f.end) for f in enough], rest) / opened
+        return "free" if free > 0.67 else "some" if free > 0.33 else "most"
+
+
+def _overlap(windows: Iterable[Window], around: Window) -> float:
+    """Seconds of the windows within another one."""
+    seconds = 0.0
+    for window in windows:
+        start, end = max(window.start, around.start), min(window.end, around.end)
+        seconds += max(0.0, (end - start).total_seconds())
+    return seconds
+
+
+def _parts(available: Availability, choice: Choice) -> list[Part]:
+    """The chosen day's starts for the chosen duration, by part of the day."""
+    zone = available.rules.zone
+    found = slots(available, duration_seconds=choice.minutes * 60, quantity=choice.quantity)
+    mine = _by_day(found, zone).get(choice.day, [])
+    parts = [
+        Part(name, [s for s in mine if begin <= s.start.astimezone(zone).hour < end])
+        for name, begin, end in _PARTS
+    ]
+    return [part for part in parts if part.slots]
+
+
+def _by_day(found: Sequence[Slot], zone: ZoneInfo) -> dict[date, list[Slot]]:
+    days: dict[date, list[Slot]] = {}
+    for slot in found:
+        days.setdefault(slot.start.astimezone(zone).date(), []).append(slot)
+    return days
+
+
+def _open_minutes(available: Availability, dates: Sequence[date]) -> tuple[int, int]:
+    """The local minutes of the day between which something is open in this week."""
+    zone = available.rules.zone
+    first, last = _DAY_MINUTES, 0
+    for opened in available.open:
+        start, end = opened.start.astimezone(zone), opened.end.astimezone(zone)
+        ends_at = end.hour * 60 + end.minute
+        if start.date() != end.date():
+            first = 0 if ends_at else min(first, start.hour * 60 + start.minute)
+            last = _DAY_MINUTES
+        else:
+            first, last = min(first, start.hour * 60 + start.minute), max(last, ends_at)
+    return (first // 60 * 60, last) if first < last else (9 * 60, 17 * 60)
+
+
+def _unit(rules: Rules, opens: int, closes: int) -> int:
+    """A cell's height in minutes: the step, or a multiple that keeps the week on a screen."""
+    step = rules.step_seconds // 60
+    unit = max(step, 15)
+    for candidate in (15, 30, 60, 120):
+        if candidate >= step and candidate % step == 0:
+            unit = candidate
+            if (closes - opens) / unit <= _MOST_ROWS:
+                break
+    return unit
+
+
+def _at(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    """A local minute of a day in real time; 1440 is the next midnight."""
+    days, minute = divmod(minute, _DAY_MINUTES)
+    local = time(minute // 60, minute % 60)
+    return datetime.combine(day + days * _DAY, local, tzinfo=zone).astimezone(_UTC)
+
+
+_UTC = ZoneInfo("UTC")
+
+
+def _hour(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _hour_label(minute: int) -> str:
+    """Rows on the hour are labelled."""
+    return _hour(minute) if minute % 60 == 0 else ""

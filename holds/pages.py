@@ -1,0 +1,83 @@
+"""The hold page's truth: what is held, until when by the server's clock, and what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from bookings.links import manage_token
+from bookings.models import Line
+from config.kernel import clock
+from holds import states
+from holds.forms import ContactForm
+from holds.models import Hold
+from holds.selectors import is_live
+from members.pages import member_of
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A hold's state as the page tells it: `active`, `confirmed`, `released` or `expired`.
+
+    A hold whose time is up is expired even when nobody has tidied it yet.
+    """
+
+    state: str
+    now: datetime
+    ends: datetime
+
+
+def find(token: str) -> Hold:
+    """The hold of a token, or 404."""
+    return get_object_or_404(Hold.objects.select_related("booking", "workspace"), token=token)
+
+
+def told(hold: Hold, now: datetime) -> Told:
+    live = is_live(hold, now)
+    state = states.EXPIRED if hold.state == states.ACTIVE and not live else hold.state
+    return Told(state, now, hold.expires_at if live else hold.ended_at or hold.expires_at)
+
+
+def lines_of(hold: Hold) -> list[Line]:
+    """What is held, with places."""
+    lines = Line.objects.select_related("resource__location")
+    return list(lines.filter(booking_id=hold.booking_id).order_by("position"))
+
+
+def page(
+    request: HttpRequest,
+    hold: Hold,
+    *,
+    form: ContactForm | None = None,
+    trouble: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """The hold page; with the form's errors or what went wrong with paying on top."""
+    now = clock.now()
+    lines = lines_of(hold)
+    truth = told(hold, now)
+    words: dict[str, Any] = {
+        "workspace": hold.workspace,
+        "hold": hold,
+        "booking": hold.booking,
+        "lines": lines,
+        "told": truth,
+        "form": form or ContactForm(initial=_contact(request, hold)),
+        "trouble": trouble,
+        "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
+        "manage": manage_token(hold.booking),
+        "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
+        "can_hold_again": bool(lines) and hold.booking.starts_at > now,
+        "slim": True,
+    }
+    return render(request, "holds/hold.html", words, status=status)
+
+
+def _contact(request: HttpRequest, hold: Hold) -> dict[str, str]:
+    member = member_of(request)
+    return {
+        "email": hold.booking.email or (member.email if member else ""),
+        "name": hold.booking.name or (member.name if member else ""),
+    }

@@ -1,0 +1,135 @@
+"""What every page of every app needs: who asks, from where, and doing a thing once."""
+
+from collections.abc import Callable
+from functools import wraps
+from ipaddress import ip_address
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_cache_control
+
+from config.kernel.context import Actor
+from config.kernel.errors import DomainError
+from config.middleware import unavailable
+from members import request_ids
+from members.idempotency import Answer, once
+from members.models import Member
+from members.visitors import visitor_of
+
+View = Callable[..., HttpResponse]
+
+
+def member_of(request: HttpRequest) -> Member | None:
+    """The member who is signed in, or None."""
+    return request.user if isinstance(request.user, Member) else None
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who history says it was: the member, or the browser."""
+    member = member_of(request)
+    if member is not None:
+        return Actor("member", str(member.pk), str(member))
+    return Actor("visitor", visitor_of(request), "Visitor")
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """The visitor's public address, for limits; None when only a private one is known.
+
+    Behind a proxy of ours (a private peer) it is the last hop that the proxy itself wrote down.
+    What comes from a public peer in that header is the peer's own invention and is not read.
+    """
+    peer = _public(request.META.get("REMOTE_ADDR", ""))
+    return peer or _public(request.headers.get("X-Forwarded-For", "").rpartition(",")[2])
+
+
+def _public(text: str) -> str | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    return str(address) if address.is_global else None
+
+
+def submitted(
+    request: HttpRequest,
+    operation: str,
+    asked: dict[str, Any],
+    work: Callable[[], Answer],
+    *,
+    variant: str = "",
+    calls_out: bool = False,
+) -> Answer:
+    """Do what a form asks once, however often it arrives (INV-8).
+
+    The scope is the browser, which stays the same when its owner signs in or out in between.
+    `variant` tells apart submissions of one form that say different things, such as a corrected
+    e-mail address after the back button.
+    """
+    key = request_ids.check(request.POST.get("request_id", ""))
+    return once(
+        scope=f"visitor:{visitor_of(request)}",
+        operation=operation,
+        key=f"{key}:{variant}" if variant else key,
+        request=asked,
+        work=work,
+        calls_out=calls_out,
+    )
+
+
+def private(view: View) -> View:
+    """A page about one person's booking: kept by no cache, and it knows its browser.
+
+    The visitor's cookie is set by the GET, so that two submits of one form are one browser's.
+    """
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        visitor_of(request)
+        response = view(request, *args, **kwargs)
+        patch_cache_control(response, private=True, no_store=True)
+        return response
+
+    return page
+
+
+def posted(elsewhere: Callable[..., str]) -> Callable[[View], View]:
+    """Only POST changes something; who opens the address otherwise goes where it belongs.
+
+    A reload of an answer can become a GET (a copied address, a sign-in in between).
+    """
+
+    def only_post(view: View) -> View:
+        @wraps(view)
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method == "POST":
+                return view(request, *args, **kwargs)
+            return redirect(elsewhere(*args, **kwargs))
+
+        return page
+
+    return only_post
+
+
+def says_what_happened(view: View) -> View:
+    """Turns a DomainError that a view did not deal with into a page that explains it."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except DomainError as error:
+            return problem_page(request, error)
+
+    return page
+
+
+def problem_page(request: HttpRequest, error: DomainError, **context: Any) -> HttpResponse:
+    """What happened, what it means for money and slot, what to do."""
+    if error.status == 503:
+        return unavailable(request, error)
+    words = {"code": error.code, "message": error.message, **context}
+    response = render(request, "problem.html", words, status=error.status)
+    if error.retry_after_seconds:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response

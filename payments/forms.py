@@ -1,0 +1,41 @@
+"""What a press of "Hold it" says."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from bookings.forms import instant
+from bookings.models import Resource
+from config.kernel.errors import InvalidInput
+from holds.claims import LineRequest
+
+
+class HoldForm(forms.Form):
+    """One resource, one window, how many. Its fields are hidden: a page filled them in."""
+
+    start = forms.CharField(max_length=40)
+    end = forms.CharField(max_length=40)
+    quantity = forms.IntegerField(min_value=1, max_value=10_000, initial=1)
+
+    def clean_start(self) -> datetime:
+        return self._instant("start")
+
+    def clean_end(self) -> datetime:
+        return self._instant("end")
+
+    def _instant(self, name: str) -> datetime:
+        found = instant(self.cleaned_data[name])
+        if found is None:
+            raise forms.ValidationError("This time cannot be read.")
+        return found
+
+
+def line_from(posted: QueryDict, resource: Resource) -> LineRequest:
+    """The line that a form asks for. Raises InvalidInput: our own forms do not get it wrong."""
+    form = HoldForm({"quantity": "1", **posted.dict()})
+    if not form.is_valid():
+        raise InvalidInput("This form does not name a time. Choose one again.")
+    asked: dict[str, Any] = form.cleaned_data
+    return LineRequest(resource.pk, asked["start"], asked["end"], asked["quantity"])

@@ -1,0 +1,156 @@
+"""What pages say about a booking: its lines, its money, its history, what can be done next."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, Q
+
+from bookings.availability import Alternative, alternatives
+from bookings.links import manage_token
+from bookings.models import Booking, BookingEvent, Line, Resource
+from bookings.states import CONFIRMED, PENDING_PAYMENT
+from config.kernel import clock
+from holds.models import Hold
+from holds.selectors import is_live
+from members.models import Member
+from payments.selectors import Summary, money_of_many
+
+_RECENT_PAST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One booking as pages show it. `state` is what is true now, tidied or not."""
+
+    booking: Booking
+    lines: list[Line]
+    hold: Hold | None
+    money: Summary
+    state: str
+    token: str
+    zone: str
+    events: list[BookingEvent] = field(default_factory=list)
+
+    @property
+    def is_held(self) -> bool:
+        return self.state == PENDING_PAYMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Another time or place, for someone who lost a slot: a button that holds it."""
+
+    what: Alternative
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """A member's bookings: what is next, what is further on, what is over."""
+
+    next: Shown | None
+    later: list[Shown]
+    past: list[Shown]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.next is None and not self.past
+
+
+def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
+    """Everything pages show of these bookings; a constant number of queries."""
+    money = money_of_many(list(bookings))
+    return [
+        Shown(
+            booking=booking,
+            lines=(lines := list(booking.lines.all())),
+            hold=(hold := getattr(booking, "hold", None)),
+            money=money[booking.pk],
+            state=state_now(booking, hold, now),
+            token=manage_token(booking),
+            zone=lines[0].resource.location.timezone if lines else booking.workspace.timezone,
+            events=list(booking.events.all()),
+        )
+        for booking in bookings
+    ]
+
+
+def with_everything(bookings: Any) -> Any:
+    """The relations that `shown` reads, prefetched."""
+    return bookings.select_related("workspace", "hold").prefetch_related(
+        Prefetch("lines", Line.objects.select_related("resource__location")), "events"
+    )
+
+
+def state_now(booking: Booking, hold: Hold | None, now: datetime) -> str:
+    """A hold whose time is up is expired, even before anybody has tidied it."""
+    lapsed = hold is not None and booking.state == PENDING_PAYMENT and not is_live(hold, now)
+    return "expired" if lapsed else booking.state
+
+
+def mine(member: Member) -> Mine:
+    """The bookings of a member, and those made with their address before they signed in.
+
+    The address counts since only the mail to it signs somebody in.
+    """
+    now = clock.now()
+    own = Booking.objects.filter(Q(member=member) | Q(member=None, email=member.email))
+    coming = with_everything(
+        own.filter(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+    ).order_by("starts_at")
+    over = with_everything(
+        own.exclude(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+    ).order_by("-starts_at")[:_RECENT_PAST]
+    ahead = shown(list(coming[:_RECENT_PAST]), now)
+    live = [s for s in ahead if s.state != "expired"]
+    past = [*[s for s in ahead if s.state == "expired"], *shown(list(over), now)]
+    return Mine(live[0] if live else None, live[1:], past)
+
+
+def one(booking: Booking) -> tuple[Shown, datetime]:
+    """One booking, and the time at which this was true."""
+    now = clock.now()
+    found = with_everything(Booking.objects.filter(pk=booking.pk)).get()
+    return shown([found], now)[0], now
+
+
+def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, Any]:
+    """The page after paying."""
+    truth, now = one(booking)
+    is_lost = verdict == "lost"
+    return {
+        "workspace": booking.workspace,
+        "shown": truth,
+        "verdict": verdict,
+        "hold": hold,
+        "token": token,
+        "voided": _voided(truth.money) if is_lost else None,
+        "offers": nearest(truth.lines, booking) if is_lost else [],
+        "is_live": is_live(hold, now),
+        "slim": True,
+    }
+
+
+def nearest(lines: Iterable[Line], booking: Booking) -> list[Offer]:
+    """Free equivalents for the first line of a booking that was lost."""
+    first = next(iter(lines), None)
+    if first is None:
+        return []
+    return offers(booking.workspace_id, first.resource_id, first.starts_at, first.ends_at)
+
+
+def offers(workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime) -> list[Offer]:
+    """The nearest equivalents of a window, each in the zone of its own place."""
+    found = alternatives(
+        workspace_id=workspace_id, resource_id=resource_id, start=start, end=end, count=4
+    )
+    places = Resource.objects.filter(pk__in=[a.resource_id for a in found])
+    zones = dict(places.values_list("pk", "location__timezone"))
+    return [Offer(a, zones[a.resource_id]) for a in found if a.resource_id in zones]
+
+
+def _voided(money: Summary) -> Any:
+    return next((p for p in money.payments if p.verdict == "void"), None)

@@ -1,0 +1,15 @@
+"""Holding, paying, what became of it, and one's bookings."""
+
+from django.urls import path
+
+from payments import views, views_mine
+
+app_name = "payments"
+urlpatterns = [
+    path("w/<slug:slug>/<slug:resource_slug>/hold/", views.place, name="place"),
+    path("hold/<str:token>/pay/", views.pay, name="pay"),
+    path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
+    path("return/<str:token>/", views.after_paying, name="return"),
+    path("my/", views_mine.my, name="my"),
+    path("b/<str:token>/", views_mine.manage, name="manage"),
+]

@@ -1,0 +1,233 @@
+"""Placing a hold, paying for it, letting it go, and the page after paying.
+
+Every change goes through its form's request id: a double click, a reload or the back button meet
+the first outcome again (INV-8), with or without JavaScript.
+"""
+
+import logging
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from bookings.links import absolute, booking_id_from, manage_token
+from bookings.models import Booking, Resource
+from config.kernel.errors import DomainError, TemporarilyUnavailable
+from holds import pages
+from holds.claims import Claimant, LineRequest
+from holds.forms import ContactForm
+from holds.models import Hold
+from members.idempotency import Answer
+from members.pages import (
+    actor_of,
+    address_of,
+    member_of,
+    posted,
+    private,
+    problem_page,
+    says_what_happened,
+    submitted,
+)
+from members.visitors import visitor_of
+from payments import checkouts, holding
+from payments.forms import line_from
+from payments.models import Checkout, Signal
+from payments.selectors import verdict_page
+from payments.settlement import settle_booking
+from payments.states import OPEN
+from payments.truth import after, offers
+
+log = logging.getLogger(__name__)
+
+
+@posted(lambda slug, resource_slug: reverse("bookings:resource", args=[slug, resource_slug]))
+@private
+@says_what_happened
+def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
+    """Hold it. Lost to someone else: a page with the nearest times, each a button."""
+    resource = _resource(slug, resource_slug)
+    line = line_from(request.POST, resource)
+    try:
+        answer = _placed(request, resource, line)
+    except DomainError as error:
+        return _not_placed(request, resource, line, error.as_problem(), error)
+    if answer.status >= 400:
+        return _not_placed(request, resource, line, answer.body)
+    return _see(reverse("holds:hold", args=[answer.body["token"]]))
+
+
+def _placed(request: HttpRequest, resource: Resource, line: LineRequest) -> Answer:
+    who = Claimant(
+        member=member_of(request),
+        visitor=visitor_of(request),
+        address=address_of(request),
+        limited=True,
+    )
+    token = holding.prepare(
+        workspace=resource.workspace, lines=[line], visitor=who.visitor, member=who.member
+    )
+
+    def work() -> Answer:
+        hold = holding.place(
+            workspace=resource.workspace,
+            lines=[line],
+            claimant=who,
+            actor=actor_of(request),
+            token=token,
+        )
+        return Answer(201, {"token": hold.token})
+
+    return submitted(request, "pages.hold", _asked(resource, line), work)
+
+
+def _asked(resource: Resource, line: LineRequest) -> dict[str, Any]:
+    return {
+        "resource": str(resource.pk),
+        "start": line.start,
+        "end": line.end,
+        "quantity": line.quantity,
+    }
+
+
+def _not_placed(
+    request: HttpRequest,
+    resource: Resource,
+    line: LineRequest,
+    problem: dict[str, Any],
+    error: DomainError | None = None,
+) -> HttpResponse:
+    """Nothing is held and nothing was charged: say why, and offer what is near."""
+    if error is not None and error.status == 503:
+        return problem_page(request, error)
+    offered = problem["status"] in {409, 410, 422}
+    words = {
+        "workspace": resource.workspace,
+        "resource": resource,
+        "line": line,
+        "zone": resource.location.timezone,
+        "code": problem["code"],
+        "message": problem["detail"],
+        "offers": offers(resource.workspace_id, resource.pk, line.start, line.end)
+        if offered
+        else [],
+    }
+    response = render(request, "payments/not_held.html", words, status=problem["status"])
+    if error is not None and error.retry_after_seconds:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
+@posted(lambda token: reverse("holds:hold", args=[token]))
+@private
+@says_what_happened
+def pay(request: HttpRequest, token: str) -> HttpResponse:
+    """To the payment page; or straight to the confirmation when nothing is owed."""
+    hold = pages.find(token)
+    form = ContactForm(request.POST)
+    if not form.is_valid():
+        return pages.page(request, hold, form=form, status=422)
+    contact = form.cleaned_data
+    try:
+        answer = _started(request, hold, contact)
+    except TemporarilyUnavailable:
+        return pages.page(request, hold, form=form, trouble="unavailable", status=503)
+    after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])
+    if answer.status == 410:
+        return _see(reverse("holds:hold", args=[token]))
+    if answer.status >= 400:  # paid, or being paid: the page after paying tells
+        return _see(after_paying_url)
+    url = answer.body["url"]
+    if url is None or (answer.replayed and not _is_open(url)):
+        return _see(after_paying_url)
+    return _see(url)
+
+
+def _started(request: HttpRequest, hold: Hold, contact: dict[str, str]) -> Answer:
+    return_path = reverse("payments:return", args=[manage_token(hold.booking)])
+
+    def work() -> Answer:
+        started = checkouts.start(
+            hold_id=hold.pk,
+            success_url=absolute(return_path),
+            cancel_url=absolute(reverse("holds:hold", args=[hold.token])),
+            actor=actor_of(request),
+            **contact,
+        )
+        return Answer(200, {"url": started.url})
+
+    asked = {"hold": str(hold.pk), **contact}
+    variant = f"{contact['email']} {contact['name']}"[:160]
+    return submitted(request, "pages.pay", asked, work, variant=variant, calls_out=True)
+
+
+def _is_open(url: str) -> bool:
+    """Whether a payment page that we once sent somebody to still takes payments."""
+    return Checkout.objects.filter(url=url, state=OPEN, close_requested_at=None).exists()
+
+
+@posted(lambda token: reverse("holds:hold", args=[token]))
+@private
+@says_what_happened
+def let_go(request: HttpRequest, token: str) -> HttpResponse:
+    """Give the slot back. A payment that is being settled wins over it."""
+    hold = pages.find(token)
+
+    def work() -> Answer:
+        holding.let_go(hold_id=hold.pk, actor=actor_of(request), reason="Let go by the member")
+        return Answer(204, None)
+
+    try:
+        answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
+    except TemporarilyUnavailable:
+        return pages.page(request, hold, trouble="kept", status=503)
+    if answer.status == 409:
+        return _see(reverse("payments:return", args=[manage_token(hold.booking)]))
+    return _see(reverse("holds:hold", args=[token]))
+
+
+@require_safe
+@private
+def after_paying(request: HttpRequest, token: str) -> HttpResponse:
+    """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
+    booking = _booking(token)
+    verdict = _settled(booking)
+    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk)
+    words = after(booking, hold, verdict, token)
+    page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
+    return render(request, page, words)
+
+
+def _settled(booking: Booking) -> str:
+    known = verdict_page(booking)
+    if known in {"confirmed", "lost"}:
+        return known
+    try:
+        outcomes = settle_booking(booking_id=booking.pk, source=Signal.Source.SUCCESS_PAGE)
+    except TemporarilyUnavailable:
+        log.info("Stripe is away; booking %s is shown as processing", booking.pk)
+        return "processing"
+    booking.refresh_from_db()
+    verdict = verdict_page(booking)
+    is_moving = any(outcome.name == "processing" for outcome in outcomes)
+    return "processing" if verdict == "open" and is_moving else verdict
+
+
+def _booking(token: str) -> Booking:
+    booking_id = booking_id_from(token)
+    if booking_id is None:
+        raise Http404("not a link of ours")
+    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
+
+
+def _resource(slug: str, resource_slug: str) -> Resource:
+    resources = Resource.objects.select_related("workspace", "location")
+    return get_object_or_404(resources, workspace__slug=slug, slug=resource_slug)
+
+
+def _see(url: str) -> HttpResponse:
+    """303: whatever was posted is done; reloading the next page repeats nothing."""
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response

@@ -1,0 +1,37 @@
+"""A member's bookings, and the page that a guest's link opens."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from bookings.links import booking_id_from
+from bookings.models import Booking
+from holds.templatetags.holds_surehold import live_holds
+from members.forms import SignInForm
+from members.pages import member_of, private
+from members.visitors import visitor_of
+from payments.truth import mine, one
+
+
+@require_safe
+@private
+def my(request: HttpRequest) -> HttpResponse:
+    """Next one first. Without signing in: what this browser holds, and the way in."""
+    member = member_of(request)
+    if member is None:
+        holds = live_holds(visitor_of(request), None)
+        return render(request, "payments/my_guest.html", {"form": SignInForm(), "holds": holds})
+    return render(request, "payments/my.html", {"mine": mine(member), "member": member})
+
+
+@require_safe
+@private
+def manage(request: HttpRequest, token: str) -> HttpResponse:
+    """One booking, for whoever has its link: a guest needs no account."""
+    booking_id = booking_id_from(token)
+    if booking_id is None:
+        raise Http404("not a link of ours")
+    booking = get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
+    truth, now = one(booking)
+    words = {"workspace": booking.workspace, "shown": truth, "now": now, "token": token}
+    return render(request, "payments/manage.html", words)
