@@ -1,4 +1,4 @@
-"""State machines as data: one table gives the check in Python, the trigger and the diagram (INV-3)."""
+"""State machines as data: one table gives the check, the trigger and the diagram (INV-3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,14 @@ import pgtrigger
 
 from config.kernel.errors import InvalidTransition
 from config.kernel.triggers import refuse
+
+
+_known: dict[str, "TransitionTable"] = {}
+
+
+def known() -> list["TransitionTable"]:
+    """Every table of the product, by name, for the docs."""
+    return [_known[name] for name in sorted(_known)]
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,9 @@ class TransitionTable:
     name: str
     first: frozenset[str]
     moves: Mapping[str, frozenset[str]]
+
+    def __post_init__(self) -> None:
+        _known[self.name] = self
 
     @property
     def states(self) -> list[str]:
