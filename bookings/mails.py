@@ -37,15 +37,16 @@ def reminder(booking: Booking) -> list[Notification]:
     return _mail("reminder", booking, attachments=[_calendar(booking)])
 
 
-def not_charged(booking: Booking, *, amount: Money) -> list[Notification]:
-    """They paid, the slot was gone, nothing was charged."""
-    return _mail("not_charged", booking, amount=str(amount))
+def not_charged(booking: Booking, *, amount: Money, payment: str) -> list[Notification]:
+    """They paid, the slot was gone, nothing was charged; once for each payment."""
+    return _mail("not_charged", booking, once=payment, amount=str(amount))
 
 
 def _mail(
     kind: str,
     booking: Booking,
     *,
+    once: str = "",
     attachments: list[tuple[str, str, bytes]] | None = None,
     **context: Any,
 ) -> list[Notification]:
@@ -55,7 +56,7 @@ def _mail(
         notification(
             kind=kind,
             to=booking.email,
-            once=f"{kind}:{booking.pk}:{booking.version}",
+            once=f"{kind}:{booking.pk}:{once or booking.version}",
             workspace=booking.workspace,
             subject=booking,
             context=_about(booking) | context,

@@ -119,7 +119,8 @@ def note_void(booking: Booking, payment: Payment, now: datetime) -> None:
     """The verdict was to give it back. A member whose slot was gone is told so at once."""
     written = [_event(booking, payment, "payment_refused", now)]
     if payment.verdict_because == "slot_gone":
-        rows.insert([*written, *mails.not_charged(booking, amount=payment.amount)])
+        told = mails.not_charged(booking, amount=payment.amount, payment=str(payment.pk))
+        rows.insert([*written, *told])
     else:
         rows.insert(written)
 
