@@ -4,6 +4,7 @@ The same rules as a claim's: others' dead holds are cleared away, a new block co
 the constraints decide (design.md §6, "Late-payment ladder").
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -23,13 +24,6 @@ _IN_THE_WAY = """
     FROM bookings_occupancy mine JOIN bookings_occupancy o
       ON o.resource_id = mine.resource_id AND o.during && mine.during
     WHERE mine.booking_id = %s AND o.booking_id <> mine.booking_id AND o.released_at IS NULL
-"""
-_BLOCKED = """
-    SELECT EXISTS (
-        SELECT 1 FROM bookings_occupancy mine JOIN bookings_block b
-          ON b.resource_id = mine.resource_id AND b.during && mine.during
-        WHERE mine.booking_id = %s AND mine.exclusive
-    )
 """
 _REFUSALS = {"occupancy_no_overlap", "occupancy_within_capacity", "occupancy_not_blocked"}
 
@@ -58,11 +52,12 @@ def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
     if booking.state not in {"pending_payment", EXPIRED}:
         return False
     _clear_the_way(money, gives_up=gives_up)
-    if booking.state == "pending_payment":
-        return not _blocked(booking.pk)
     try:
         with transaction.atomic():
-            rows.insert(_occupancies_anew(booking.pk))
+            if booking.state == EXPIRED:
+                rows.insert(_occupancies_anew(booking.pk))
+            else:
+                _take_again(booking.pk, money.now)
     except IntegrityError as error:
         if constraint_of(error) not in _REFUSALS:
             raise
@@ -101,11 +96,12 @@ def _same_person(one: Hold, other: Hold) -> bool:
     return by_browser or by_member
 
 
-def _blocked(booking_id: UUID) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(_BLOCKED, [booking_id])
-        (blocked,) = cursor.fetchone()
-    return blocked
+def _take_again(booking_id: UUID, now: datetime) -> None:
+    """Let go of what lapsed untidied and take it anew: a block refuses it like anybody's claim."""
+    mine = Occupancy.objects.filter(booking_id=booking_id, released_at=None)
+    ids = list(mine.values_list("pk", flat=True))
+    Occupancy.objects.filter(pk__in=ids).update(released_at=now)
+    Occupancy.objects.filter(pk__in=ids).update(released_at=None)
 
 
 def _occupancies_anew(booking_id: UUID) -> list[Occupancy]:
