@@ -41,11 +41,8 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 def _rules(row: tuple[Any, ...]) -> Rules:
     *plain, hours, prices = row
-    return Rules(
-        *plain,
-        hours=tuple(
-            WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
-            for weekday, opens, closes in hours
-        ),
-        prices=tuple(Price(*price) for price in prices),
+    spans = tuple(
+        WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
+        for weekday, opens, closes in hours
     )
+    return Rules(*plain, spans, tuple(Price(*price) for price in prices))

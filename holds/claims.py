@@ -108,7 +108,7 @@ class _Claim:
     ttl_seconds: int | None
     own: Hold | None
     rules: dict[UUID, Rules] = field(default_factory=dict)
-    now: datetime | None = None
+    now: datetime = field(init=False)
 
 
 def claim(

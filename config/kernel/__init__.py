@@ -1,1 +1,1 @@
-"""What every app may use and what knows no app: errors, clock, money, locks, transitions, effects."""
+"""What every app may use and what knows no app: errors, clock, money, locks, states, effects."""

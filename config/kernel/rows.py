@@ -71,7 +71,7 @@ def _statement(shape: _Shape) -> str:
 
 def _insert(model: type[models.Model], rows: tuple[tuple[bool, ...], ...]) -> str:
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in _fields(model))
+    columns = ", ".join(quote(str(field.column)) for field in _fields(model))
     groups = ", ".join(
         "(" + ", ".join("DEFAULT" if default else "%s" for default in row) + ")" for row in rows
     )

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import requests
 from django.conf import settings
@@ -73,7 +74,7 @@ def _book(
     return 1
 
 
-def _pay(booking_id: object, url: str) -> None:
+def _pay(booking_id: UUID, url: str) -> None:
     requests.post(url, data={"outcome": "pay"}, allow_redirects=False, timeout=10)
     for checkout in Checkout.objects.filter(due__booking_id=booking_id):
         settlement.settle(checkout_id=checkout.pk, source=Signal.Source.SUCCESS_PAGE)
