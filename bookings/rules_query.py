@@ -45,4 +45,4 @@ def _rules(row: tuple[Any, ...]) -> Rules:
         WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
         for weekday, opens, closes in hours
     )
-    return Rules(*plain, spans, tuple(Price(*price) for price in prices))
+    return Rules(*[*plain, spans, tuple(Price(*price) for price in prices)])

@@ -16,7 +16,7 @@ from config.up.procfile import command_lines
 NAMES = ("web", "worker", "beat")
 
 
-class Reader(Process):  # type: ignore[misc]
+class Reader(Process):
     """The process that reads one child's output; it must not outlive us either."""
 
     def run(self, events: Any = None, ignore_signals: bool = False) -> None:
@@ -24,7 +24,7 @@ class Reader(Process):  # type: ignore[misc]
         super().run(events, ignore_signals)
 
 
-class Listener(Printer):  # type: ignore[misc]
+class Listener(Printer):
     """Prints the children's lines, and notes which ended first and whether the worker works."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Listener(Printer):  # type: ignore[misc]
         super().write(message)
 
 
-class Processes(Manager):  # type: ignore[misc]
+class Processes(Manager):
     """The Procfile's processes; `loop()` runs until all of them have ended."""
 
     def __init__(self, run: Run, env: dict[str, str], *, once_started: Callable[[], None]) -> None:
