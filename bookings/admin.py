@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -30,6 +30,7 @@ from members.admin_durations import with_minutes
 from members.admin_filters import OpeningFilter, ScopedRelatedFilter
 from members.admin_scope import CLERK, MANAGER, ScopedAdmin, ScopedInline
 from members.admin_words import link, said_moment, said_money, said_window
+from members.models import Member
 
 DURATIONS = (
     "step_seconds",
@@ -348,7 +349,7 @@ class BlockAdmin(ScopedAdmin):
             window=Window(data["start"], data["end"]),
             quantity=data["quantity"],
             reason=data["reason"],
-            created_by=request.user,
+            created_by=cast(Member, request.user),
         )
         obj.__dict__.update(block.__dict__)
         if under:

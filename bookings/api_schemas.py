@@ -35,7 +35,7 @@ class RulesSchema(serializers.Serializer):
 
 class PriceSchema(serializers.Serializer):
     kind = serializers.ChoiceField(PriceRule.Kind.choices)
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     amount = MoneySchema()
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import IO, Any, ClassVar, NoReturn, TypeVar
+from typing import IO, Any, NoReturn, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -86,14 +86,13 @@ class OnlyJson(BaseContentNegotiation):
 class ApiView(APIView):
     """An endpoint of one workspace's key."""
 
-    parser_classes: ClassVar = [StrictJsonParser]
-    content_negotiation_class: ClassVar = OnlyJson
+    parser_classes = [StrictJsonParser]
+    content_negotiation_class = OnlyJson
 
     @property
     def key(self) -> ApiKey:
         """The key of this request; permissions have seen to it that there is one."""
-        key: ApiKey = self.request.auth
-        return key
+        return cast(ApiKey, self.request.auth)
 
     @property
     def workspace(self) -> Workspace:
@@ -141,8 +140,8 @@ class ApiView(APIView):
 class NotFoundView(APIView):
     """Whatever address the API does not have: a problem, like every other error."""
 
-    authentication_classes: ClassVar = []
-    permission_classes: ClassVar = []
+    authentication_classes = ()
+    permission_classes = ()
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

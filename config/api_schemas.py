@@ -31,7 +31,7 @@ class ProblemSchema(serializers.Serializer):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField(help_text="For people.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]
         child=serializers.ListField(child=serializers.CharField()), required=False
     )
     line = serializers.IntegerField(required=False, help_text="Index of the line that failed.")

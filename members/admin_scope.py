@@ -28,7 +28,11 @@ from members.models import Staff, Workspace
 
 CLERK, MANAGER, OWNER = 1, 2, 3
 NOBODY = 4  # superusers only
-_RANKS = {Staff.Role.CLERK: CLERK, Staff.Role.MANAGER: MANAGER, Staff.Role.OWNER: OWNER}
+_RANKS: dict[str, int] = {
+    Staff.Role.CLERK: CLERK,
+    Staff.Role.MANAGER: MANAGER,
+    Staff.Role.OWNER: OWNER,
+}
 
 # What the database's refusals mean on a form. Constraints of models bring their own sentence.
 REFUSALS = {
@@ -218,7 +222,7 @@ class ScopedAdmin(ScopedMixin, ModelAdmin):
     list_per_page = 50
     compressed_fields = True
     warn_unsaved_form = True
-    actions: ClassVar = []
+    actions: ClassVar[list[str]] = []
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         rows = super().get_queryset(request)
@@ -238,8 +242,8 @@ class ScopedAdmin(ScopedMixin, ModelAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[ModelForm]:
         """A form that tells what the database refused, should it have been asked already."""
         form = super().get_form(request, obj, **kwargs)
-        refusal = getattr(request, "_surehold_refusal", None)
-        if refusal is None:
+        refusal: str = getattr(request, "_surehold_refusal", "")
+        if not refusal:
             return form
 
         class RefusedForm(form):  # type: ignore[valid-type, misc]

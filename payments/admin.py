@@ -403,7 +403,7 @@ class MoneyAdmin(ReadOnlyAdmin):
 
     workspace_path = "due__workspace"
     ordering = ("-created_at",)
-    search_fields = ("due__booking__reference", "due__booking__email")
+    search_fields: tuple[str, ...] = ("due__booking__reference", "due__booking__email")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("due__booking", "due__workspace")
@@ -432,7 +432,6 @@ class PaymentAdmin(MoneyAdmin):
     )  # fmt: skip
     list_filter = (StuckFilter, ("captured_at", admin.DateFieldListFilter))
     search_fields = (*MoneyAdmin.search_fields, "payment_intent_id")
-    date_hierarchy = None
     fields = (
         "payment_intent_id", "booking", "amount_shown", "state_shown", "verdict",
         "verdict_because", "settled_by", "decided_at", "captured_at", "voided_at", "tries",

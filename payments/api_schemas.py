@@ -29,7 +29,7 @@ class HolderSchema(serializers.Serializer):
 
 
 class HoldRequestSchema(serializers.Serializer):
-    lines = LineRequestSchema(many=True, min_length=1, max_length=20)
+    lines = LineRequestSchema(many=True, min_length=1, max_length=20)  # type: ignore[call-arg]
     member = HolderSchema(required=False, help_text="May come later.")
     ttl_seconds = serializers.IntegerField(required=False, min_value=60, max_value=7200)
     token = serializers.CharField(

@@ -311,7 +311,7 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     sums = (
         of_workspace.filter(state=CAPTURED, **span)
         .values("currency")
-        .annotate(amount=Sum("amount_minor"), many=Count("pk"))
+        .annotate(sum_minor=Sum("amount_minor"), many=Count("pk"))
         .order_by("currency")
     )
     voided = of_workspace.filter(
@@ -322,7 +322,7 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     return {
         "day": f"{day.date:%A}",
         "captured": [
-            {"amount": str(Money(row["amount"], row["currency"])), "many": row["many"]}
+            {"amount": str(Money(row["sum_minor"], row["currency"])), "many": row["many"]}
             for row in sums
         ],
         "nothing": str(Money(0, workspace.currency)),
