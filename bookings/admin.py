@@ -181,9 +181,10 @@ class ResourceAdmin(ScopedAdmin):
             "Rules",
             {
                 "fields": (
-                    ("step_seconds", "min_seconds", "max_seconds"),
+                    ("min_seconds", "max_seconds"),
+                    ("step_seconds", "hold_ttl_seconds"),
                     ("buffer_before_seconds", "buffer_after_seconds"),
-                    ("notice_seconds", "horizon_days", "hold_ttl_seconds"),
+                    ("notice_seconds", "horizon_days"),
                 )
             },
         ),

@@ -92,6 +92,8 @@ class WorkspaceAdmin(ScopedAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         names = ("hold_ttl_seconds", "hold_extension_seconds")
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "slug":
+            field.help_text = "The last part of its address. Links break if it changes."
         return with_minutes(field) if db_field.name in names else field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

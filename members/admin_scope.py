@@ -207,6 +207,7 @@ class ScopedInline(ScopedMixin, TabularInline):
     """Rows of a parent that is in scope already; its role decides."""
 
     extra = 0
+    hide_title = True
 
     def _may(self, request: HttpRequest, rank: int, obj: Any) -> bool:
         workspace_id = None
