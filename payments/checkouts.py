@@ -20,7 +20,7 @@ from bookings.words import window_text
 from config.kernel import effects, rows
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import NotFound
-from config.kernel.locks import locked, retried_on_deadlock
+from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import round_half_up
 from holds import ending
 from holds import services as holds_services
@@ -209,7 +209,8 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
         checkout = money.checkouts[checkout_id]
         if checkout.session_id:
             return checkout
-        wanted = checkout.state == CREATING and money.hold.state == ACTIVE
+        in_time = money.hold.state == ACTIVE and money.hold.expires_at > money.now
+        wanted = checkout.state == CREATING and in_time
         columns: dict[str, Any] = {"session_id": session_id, "url": url}
         columns["next_look_at"] = money.hold.expires_at if wanted else money.now
         if not wanted:
@@ -218,11 +219,16 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
         return checkout
 
 
+@retried_on_deadlock
 def _abandon(checkout: Checkout, error: str) -> None:
+    """No page came of it: its hold has none open any more, and can be let go without Stripe."""
+    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout.pk)
     with transaction.atomic():
-        fresh = locked(Checkout.objects.filter(pk=checkout.pk)).get()
+        money = lock_money(booking_id)
+        fresh = money.checkouts[checkout.pk]
         if fresh.state == CREATING:
             move_checkout(fresh, ABANDONED, last_error=error[:2000], next_look_at=None)
+            settlement.after_checkout(money)
 
 
 def request_close(checkout: Checkout, now: datetime) -> None:
