@@ -8,7 +8,7 @@ from django.db import transaction
 from bookings import lock_objects as bookings_locks
 from bookings import services as bookings_services
 from bookings.models import Booking, Occupancy
-from config.kernel import rows
+from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidTransition, NotFound
 from config.kernel.locks import retried_on_deadlock
@@ -115,9 +115,7 @@ def expire_lapsed(*, limit: int = 100) -> int:
 
     Nothing depends on it: reads ignore lapsed holds and claims supersede them (design.md §5).
     """
-    lapsed = Hold.objects.extra(  # the one clock is the database's
-        where=["state = 'active' AND lapses_at <= clock_timestamp()"]
-    )
+    lapsed = Hold.objects.filter(state=ACTIVE, lapses_at__lte=clock.now())
     ids = list(lapsed.order_by("lapses_at").values_list("booking_id", flat=True)[:limit])
     return sum(_expire_one(booking_id) for booking_id in ids)
 

@@ -1,5 +1,6 @@
 """Signing in by a link in a mail (django-sesame). The link's GET signs nobody in."""
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import sesame.utils
@@ -10,7 +11,10 @@ from django.urls import reverse
 from config.kernel import clock, rows
 from config.kernel.ids import new_id
 from members.mail import notification
-from members.models import Member, Staff, Workspace
+from members.models import Member, Notification, Staff, Workspace
+
+_PATIENCE = timedelta(minutes=15)
+_LINKS_AT_ONCE = 5
 
 
 def send_link(*, email: str, next_url: str = "", workspace: Workspace | None = None) -> None:
@@ -19,7 +23,7 @@ def send_link(*, email: str, next_url: str = "", workspace: Workspace | None = N
     Says nothing about whether the address was known. `next_url` is a path of this site.
     """
     member = _member(email)
-    if not member.is_active:
+    if not member.is_active or _has_had_enough(member):
         return
     rows.insert([link_mail(member, "sign_in", next_url=next_url, workspace=workspace)])
 
@@ -62,6 +66,13 @@ def member_for(token: str) -> Member | None:
     if member is not None:
         Staff.objects.filter(member=member, accepted_at=None).update(accepted_at=clock.now())
     return member
+
+
+def _has_had_enough(member: Member) -> bool:
+    """Nobody floods somebody else's mailbox through our form."""
+    lately = clock.now() - _PATIENCE
+    sent = Notification.objects.filter(kind="sign_in", subject_id=str(member.pk))
+    return sent.filter(created_at__gt=lately).count() >= _LINKS_AT_ONCE
 
 
 def _from_token(token: str) -> Member | None:
