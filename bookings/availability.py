@@ -69,6 +69,7 @@ class Availability:
     free: list[Free]
     taken: list[Window]
     as_of: datetime
+    uses: list["Use"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
-class _Use:
+class Use:
+    """A window in which some units are taken, also beyond the range as far as a booking reaches."""
+
     window: Window
     quantity: int
 
@@ -98,13 +101,14 @@ def availability(
 ) -> dict[UUID, Availability]:
     """Free and taken stretches of each resource in `[start, end)`; one query for all of them.
 
-    Occupancies in the range's neighbourhood count as far as buffers reach. `ignore_booking_id`
-    leaves out a visitor's own hold.
+    Occupancies beyond the range count as far as buffers and the longest booking reach.
+    `ignore_booking_id` leaves out a visitor's own hold.
     """
     reach = timedelta(
         seconds=max((r.buffer_before_seconds + r.buffer_after_seconds for r in rules), default=0)
     )
-    as_of, uses = _uses(rules, Window(start - reach, end + reach), ignore_booking_id)
+    longest = timedelta(seconds=max((r.max_seconds for r in rules), default=0))
+    as_of, uses = _uses(rules, Window(start - reach, end + reach + longest), ignore_booking_id)
     return {
         r.resource_id: _of_one(r, Window(start, end), uses[r.resource_id], as_of) for r in rules
     }
@@ -178,8 +182,8 @@ def alternatives(
 
 def _uses(
     rules: Sequence[Rules], around: Window, ignored: UUID | None
-) -> tuple[datetime, dict[UUID, list[_Use]]]:
-    uses: dict[UUID, list[_Use]] = defaultdict(list)
+) -> tuple[datetime, dict[UUID, list[Use]]]:
+    uses: dict[UUID, list[Use]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
             _TAKEN_SQL,
@@ -192,11 +196,11 @@ def _uses(
         rows = cursor.fetchall()
     for _, resource_id, lower, upper, quantity in rows:
         if resource_id is not None:
-            uses[resource_id].append(_Use(Window(lower, upper), quantity))
+            uses[resource_id].append(Use(Window(lower, upper), quantity))
     return rows[0][0], uses
 
 
-def _of_one(rules: Rules, span: Window, uses: list[_Use], as_of: datetime) -> Availability:
+def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Availability:
     opened = [
         Window(max(w.start, span.start), min(w.end, span.end))
         for w in rules.open_windows(span.start, span.end)
@@ -207,10 +211,10 @@ def _of_one(rules: Rules, span: Window, uses: list[_Use], as_of: datetime) -> Av
     else:
         free = _pool_free(opened, uses, rules.capacity)
         taken = without(opened, [Window(f.start, f.end) for f in free])
-    return Availability(rules, span, opened, free, taken, as_of)
+    return Availability(rules, span, opened, free, taken, as_of, uses)
 
 
-def _pool_free(opened: list[Window], uses: list[_Use], capacity: int) -> list[Free]:
+def _pool_free(opened: list[Window], uses: list[Use], capacity: int) -> list[Free]:
     """Stretches between the moments at which use changes, each with what is left in it."""
     found: list[Free] = []
     for window in opened:
@@ -232,11 +236,18 @@ def _remaining(available: Availability, window: Window) -> int:
     rules = available.rules
     if not any(opened.contains(window) for opened in _opened_beyond(available, window)):
         return 0
-    taken = rules.occupied(window)
+    occupied = rules.occupied(window)
+    uses = [use for use in available.uses if use.window.overlaps(occupied)]
     if rules.is_exclusive:
-        return 0 if any(use.overlaps(taken) for use in available.taken) else 1
-    return min(
-        (f.remaining for f in available.free if Window(f.start, f.end).overlaps(window)), default=0
+        return 0 if uses else 1
+    return max(0, rules.capacity - _peak(uses, occupied.start))
+
+
+def _peak(uses: list[Use], start: datetime) -> int:
+    """The most units in use at once: reached where a use begins, or where the window does."""
+    moments = {start} | {use.window.start for use in uses if use.window.start > start}
+    return max(
+        sum(u.quantity for u in uses if u.window.start <= at < u.window.end) for at in moments
     )
 
 

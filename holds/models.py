@@ -67,4 +67,4 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"hold of {self.booking_id}"
+        return f"hold of {self.booking.reference}"

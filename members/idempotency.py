@@ -22,7 +22,7 @@ from config.kernel.locks import retried_on_deadlock, sqlstate
 _INSERT = """
     INSERT INTO members_idempotencykey
         (id, scope, operation, key, fingerprint, status, body, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, clock_timestamp())
+    VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp())
     ON CONFLICT (scope, operation, key) DO NOTHING
 """
 _SELECT = """
@@ -30,7 +30,7 @@ _SELECT = """
     WHERE scope = %s AND operation = %s AND key = %s
 """
 _ANSWER = """
-    UPDATE members_idempotencykey SET status = %s, body = %s::jsonb
+    UPDATE members_idempotencykey SET status = %s, body = %s
     WHERE scope = %s AND operation = %s AND key = %s AND status IS NULL
 """
 _LOCK_TIMEOUT = "55P03"
@@ -146,7 +146,7 @@ def _store_refusal(record: _Record, error: DomainError) -> Answer:
 
 def _insert(record: _Record, answer: Answer | None = None) -> bool:
     """Whether the key is now ours. Waits for another transaction that is writing it."""
-    status, body = (answer.status, _json(answer.body)) if answer else (None, None)
+    status, body = (answer.status, _json(answer.body)) if answer else (None, "")
     values = [new_id(), *record.name, record.fingerprint, status, body]
     try:
         with connection.cursor() as cursor:
@@ -169,7 +169,7 @@ def _stored(record: _Record) -> Answer | None:
         raise IdempotencyKeyReused
     if status is None:
         return None
-    return Answer(status, json.loads(body) if isinstance(body, str) else body, replayed=True)
+    return Answer(status, json.loads(body), replayed=True)
 
 
 def _replay(record: _Record) -> Answer:

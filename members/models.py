@@ -194,7 +194,8 @@ class IdempotencyKey(models.Model):
     """One answer per (scope, operation, key), written in the transaction of its effect (INV-8).
 
     `scope` is who asks: `key:<id>`, `member:<id>` or `visitor:<id>`. `fingerprint` is a digest of
-    the request. `status` is null while an effect that calls Stripe is between its transactions.
+    the request. `body` is JSON, kept as text so that a replay is the same to the byte. `status`
+    is null while an effect that calls Stripe is between its transactions.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -203,7 +204,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
-    body = models.JSONField(null=True)
+    body = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
