@@ -1,12 +1,17 @@
 """Paying at the real sandbox, and what tests ask of either side afterwards."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx
+import stripe
 from django.db import transaction
 from django.test import override_settings
+from djstripe.models import WebhookEndpoint
 
 from bookings.links import manage_token
 from bookings.models import Booking, BookingEvent, Resource
@@ -219,3 +224,52 @@ def room_charging(sandbox: SandboxClient, charges: str = "platform") -> Resource
         charges=charges, stripe_account_id=account, application_fee_basis_points=250
     )
     return ResourceFactory(workspace=workspace)
+
+
+# --- Webhooks -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The two endpoints as Stripe knows them, and what has been delivered to them."""
+
+    sandbox: SandboxClient
+    platform: WebhookEndpoint
+    connect: WebhookEndpoint
+
+    def send(
+        self, endpoint: WebhookEndpoint, event: dict[str, Any], *, secret: str = "", **headers: str
+    ) -> int:
+        """Post an event as Stripe would, signed with the endpoint's secret or another one."""
+        body = json.dumps(event)
+        signature = stripe.WebhookSignature.generate_signature_header(
+            body, secret or endpoint.secret
+        )
+        answer = httpx.post(
+            endpoint.url,
+            content=body,
+            headers={
+                "Content-Type": "application/json",
+                "Stripe-Signature": signature,
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+            timeout=20,
+        )
+        return answer.status_code
+
+    def events(self, account: str, about: str = "") -> list[dict[str, Any]]:
+        """An account's events, oldest first; those about one object where it is named."""
+        headers = {"Stripe-Account": account} if account else {}
+        found = self.sandbox.api("GET", "/v1/events?limit=100", headers=headers).json()["data"]
+        wanted = [e for e in found if not about or about in json.dumps(e["data"]["object"])]
+        return wanted[::-1]
+
+    def deliveries(self, ids: Iterable[str]) -> list[dict[str, Any]]:
+        """What became of the deliveries of these events."""
+        wanted = set(ids)
+        found = [d for a in self.sandbox.state()["accounts"].values() for d in a["deliveries"]]
+        return [d for d in found if d["event"] in wanted]
+
+    def switch_off(self, endpoint: WebhookEndpoint) -> None:
+        """Stripe forgets the endpoint: that source is gone."""
+        self.sandbox.api("DELETE", f"/v1/webhook_endpoints/{endpoint.id}")
