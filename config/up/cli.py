@@ -12,7 +12,7 @@ from types import FrameType
 from config.embedded import ports
 from config.embedded.errors import CannotStartError
 from config.embedded.run import Run, hold
-from config.up import environment, parts
+from config.up import environment, parts, prepared
 from config.up.announce import announce
 from config.up.options import Options, parse
 from config.up.processes import Processes
@@ -71,7 +71,7 @@ def _run(held: Run, options: Options, began: float) -> str:
     environment.keep(held, {**chosen, "SITE_URL": env["SITE_URL"]})
     for name in ("static", "media"):
         (held.folder / name).mkdir(mode=0o700, exist_ok=True)
-    _prepare(held, options, env)
+    _prepare_once(held, options, env, ours="DATABASE_URL" in chosen)
     say("  Site, worker and beat start.")
 
     def once_ready() -> None:
@@ -92,6 +92,15 @@ def _ended(processes: Processes) -> str:
     if processes.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         return ""
     return f"{processes.listener.first_to_stop or 'a process ended'}; everything else is stopped."
+
+
+def _prepare_once(held: Run, options: Options, env: dict[str, str], *, ours: bool) -> None:
+    """Prepare the database, unless it is our own and the last start left nothing to do."""
+    mark = prepared.fingerprint(held, options, env)
+    if not (ours and prepared.is_current(env["DATABASE_URL"], mark)):
+        _prepare(held, options, env)
+        if ours:
+            prepared.record(env["DATABASE_URL"], mark)
 
 
 def _prepare(held: Run, options: Options, env: dict[str, str]) -> None:

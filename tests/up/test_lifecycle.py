@@ -52,6 +52,7 @@ def test_killed_and_started_again_it_has_everything(up: Starter, used_folder: Pa
     first = up(folder=used_folder)
     first.wait_for()
     assert _readiness(first)["status"] == "ready", first.output
+    assert "Tables and rules" not in first.output  # nothing is new since the last start
     assert _run_beside(first, "migrate", "--check").returncode == 0
     _write(first)
     ports = (used_folder / "ports.json").read_text()
