@@ -7,7 +7,7 @@ from config.embedded import postgres, sandbox, valkey
 from config.embedded.errors import CannotStartError
 from config.embedded.run import Run
 from config.roles import OWNER, WEB, WORKER
-from config.up.steps import step
+from config.up.steps import say, step
 
 
 def check(given: Mapping[str, str] = os.environ) -> None:
@@ -43,6 +43,8 @@ def start(run: Run, given: Mapping[str, str] = os.environ) -> dict[str, str]:
 def _database(run: Run) -> dict[str, str]:
     server = postgres.start(run)
     postgres.prepare(server)
+    if run.folder not in server.home.parents:
+        say(f"(in {server.home}) ", end="")
     return {
         "DATABASE_URL": server.url(OWNER),
         "DATABASE_URL_WEB": server.url(WEB),

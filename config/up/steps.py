@@ -19,8 +19,8 @@ def step(what: str) -> Iterator[None]:
     print(f"{time.monotonic() - began:5.1f} s", flush=True)
 
 
-def say(text: str) -> None:
-    print(text, flush=True)
+def say(text: str, *, end: str = "\n") -> None:
+    print(text, end=end, flush=True)
 
 
 def complain(text: str) -> None:
