@@ -1,0 +1,272 @@
+"""A power cut while Stripe's answer is on its way: found, finished, captured once (design.md §6).
+
+The sandbox keeps its answer back, before or after it has done what it was asked; web and worker are
+killed meanwhile. Nothing in the product knows of these tests: the crash point is the network's.
+Stripe's own timeouts are long here, so that no call ends by itself.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.db import connection
+
+from config.celery import app
+from holds.models import Hold
+from payments import carrying, settlement, stripe_api, tasks
+from payments.models import Checkout, Due, Payment, Signal
+from tests.core.support import hold, lapse, line, state_of
+from tests.factories import make_api_key
+from tests.money.support import (
+    assert_never_charged,
+    assert_paid_once,
+    heal,
+    intents_of,
+    latest,
+    make_due,
+    pay,
+    payment_of,
+    room_charging,
+    sessions,
+    signal_for,
+    start,
+)
+from tests.support.instances import Fleet, Instance
+from tests.support.sandbox import SandboxClient, eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WAYS = ("hang_before", "hang_after")
+PATIENT = {"STRIPE_READ_TIMEOUT": "120"}
+CAPTURE = "payment_intents.capture"
+VOID = "payment_intents.cancel"
+CREATE = "checkout.sessions.create"
+
+
+class Plant:
+    """One web and one worker that are about to lose power, and a browser that waits for the web."""
+
+    def __init__(self, fleet: Fleet, sandbox: SandboxClient) -> None:
+        self.fleet, self.sandbox = fleet, sandbox
+        (self.web,) = fleet.start("web", 1, PATIENT)
+        (self.worker,) = fleet.start("worker", 1, PATIENT)
+        self._browsers = ThreadPoolExecutor(4)
+
+    def ask(self, method: str, held: Hold, path: str = "", **options: Any) -> None:
+        """Call the API about a hold, and do not wait: no answer will come."""
+        _, secret = make_api_key(workspace=held.workspace)
+        headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": str(uuid4())}
+        url = f"{self.web.url}/api/v1/holds/{held.pk}{path}"
+        self._browsers.submit(httpx.request, method, url, headers=headers, timeout=60, **options)
+
+    def withheld(self, operation: str, count: int) -> list[dict[str, Any]]:
+        """Wait until the sandbox keeps back that many answers; nothing else is on its way."""
+
+        def all_there() -> list[dict[str, Any]]:
+            found = self.sandbox.state()["withheld"]
+            return found if len(found) == count else []
+
+        found = eventually(all_there, 30)
+        assert {request["operation"] for request in found} == {operation}
+        return list(found)
+
+    def lose_power(self) -> None:
+        """SIGKILL both, then let the sandbox go on: nobody is there to hear its answers."""
+        self.web.kill()
+        self.worker.kill()
+        eventually(lambda: not self.sandbox.state()["withheld"], 20)
+        self.sandbox.clear()
+        self._browsers.shutdown(wait=True)
+
+
+@pytest.fixture
+def plant(fleet: Fleet, sandbox: SandboxClient) -> Plant:
+    return Plant(fleet, sandbox)
+
+
+def paid(sandbox: SandboxClient) -> Hold:
+    """A hold that is paid at Stripe, on an account of its own."""
+    held = hold(line(room_charging(sandbox, "direct")))
+    pay(sandbox, start(held))
+    return held
+
+
+def withhold(sandbox: SandboxClient, way: str, operation: str, held: Hold) -> None:
+    account = held.workspace.stripe_account_id
+    sandbox.fault(way, match={"operation": operation, "account": account})
+
+
+def slot_lost(held: Hold) -> None:
+    """Its time is up and somebody else has the slot."""
+    lapse(held)
+    resource = held.booking.lines.get().resource
+    hold(line(resource))
+
+
+def price_changed(held: Hold) -> None:
+    """What is owed is no longer what was paid."""
+    Due.objects.filter(booking=held.booking).update(amount_minor=9900)
+
+
+def by_worker(plant: Plant, held: Hold) -> None:
+    """The webhook's hint is followed by the worker."""
+    signal_for(latest(held))
+
+
+def by_web(plant: Plant, held: Hold) -> None:
+    """Letting go of a paid hold settles it in the web process."""
+    plant.ask("DELETE", held)
+
+
+def crash_while(
+    plant: Plant, operation: str, before: Callable[[Hold], None], before_web: Callable[[Hold], None]
+) -> dict[tuple[str, str], Hold]:
+    """Have worker and web each make the call twice; done at Stripe or not, both lose power."""
+    found = {}
+    for way in WAYS:
+        for who, acts in (("worker", by_worker), ("web", by_web)):
+            held = found[who, way] = paid(plant.sandbox)
+            (before if who == "worker" else before_web)(held)
+            withhold(plant.sandbox, way, operation, held)
+            acts(plant, held)
+    kept = plant.withheld(operation, 4)
+    assert sorted(request["effect_done"] for request in kept) == [False, False, True, True]
+    plant.lose_power()
+    return found
+
+
+def unchanged(held: Hold) -> None:
+    """Nothing is special about this hold."""
+
+
+def states(found: dict[Any, Hold]) -> set[str]:
+    return {payment_of(latest(held)).state for held in found.values()}
+
+
+def test_killed_while_capturing(plant: Plant) -> None:
+    """Healed by a fresh worker's sweep, once the dead ones' leases are over."""
+    found = crash_while(plant, CAPTURE, unchanged, unchanged)
+    assert states(found) == {"capturing"}
+    assert {state_of(held) for held in found.values()} == {("confirmed", "confirmed")}
+
+    make_due()
+    plant.fleet.start("worker", 1)
+    app.send_task("payments.sweep")
+    eventually(lambda: states(found) == {"captured"}, 60)
+
+    for held in found.values():
+        assert_paid_once(plant.sandbox, held)
+
+
+def test_a_lease_keeps_a_second_capture_from_starting_beside_the_first(
+    sandbox: SandboxClient,
+) -> None:
+    """Dead or only slow, nobody can know: within the lease nobody else calls."""
+    held = paid(sandbox)
+    checkout = latest(held)
+    fault = sandbox.fault("hang_before", match={"operation": CAPTURE})
+
+    def slowly() -> None:
+        try:
+            settlement.settle(checkout_id=checkout.pk, source=Signal.Source.PLATFORM)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as slow:
+        running = slow.submit(slowly)
+        eventually(lambda: sandbox.state()["withheld"])
+        payment = payment_of(checkout)
+        Payment.objects.update(next_try_at=payment.created_at)
+        asked = len(sandbox.requests())
+
+        tasks.sweep()
+        assert carrying.carry_out(payment.pk) is False
+        assert [r["operation"] for r in sandbox.requests()[asked:]].count(CAPTURE) == 0
+
+        sandbox.clear(fault)
+        running.result(20)
+    assert_paid_once(sandbox, held)
+
+
+def test_killed_while_voiding(plant: Plant) -> None:
+    found = crash_while(plant, VOID, slot_lost, price_changed)
+    assert states(found) == {"voiding"}
+
+    heal()
+
+    assert states(found) == {"voided"}
+    for held in found.values():
+        assert_never_charged(plant.sandbox, held)
+        assert [i["cancel_calls"] for i in intents_of(plant.sandbox, held)] == [1]
+
+
+def never_opened(sandbox: SandboxClient) -> Hold:
+    """A hold whose Checkout is a row here, and nothing yet at Stripe: the sweep is to open it."""
+    held = hold(line(room_charging(sandbox, "direct")))
+    sandbox.fault("rate_limit_429", match={"account": held.workspace.stripe_account_id})
+    with pytest.raises(stripe_api.StripeDown):
+        start(held)
+    assert latest(held).state == "creating"
+    return held
+
+
+def test_killed_while_creating_a_session(plant: Plant) -> None:
+    """Whoever comes by next gets the session of the same row: at Stripe there is one."""
+    sandbox, found = plant.sandbox, {}
+    for way in WAYS:
+        held = found["web", way] = hold(line(room_charging(sandbox, "direct")))
+        withhold(sandbox, way, CREATE, held)
+        body = {"success_url": "https://shop.test/back", "cancel_url": "https://shop.test/no"}
+        plant.ask("POST", held, "/checkout", json=body)
+    for way in WAYS:
+        found["worker", way] = never_opened(sandbox)
+        withhold(sandbox, way, CREATE, found["worker", way])
+    make_due()
+    plant.withheld(CREATE, 2)
+    app.send_task("payments.sweep")
+    app.send_task("payments.sweep")
+    plant.withheld(CREATE, 4)
+    plant.lose_power()
+    assert {latest(held).state for held in found.values()} == {"creating"}
+
+    heal()
+
+    assert Checkout.objects.count() == 4
+    for (_, way), held in found.items():
+        assert [s["status"] for s in sessions(sandbox, held)] == ["open"], way
+        again = start(held)
+        assert again.state == "open"
+        pay(sandbox, again)
+    heal(2)
+    for held in found.values():
+        assert_paid_once(sandbox, held)
+        assert len(sessions(sandbox, held)) == 1
+
+
+def test_a_browser_that_asks_again_after_the_crash_gets_the_same_session(plant: Plant) -> None:
+    """Its idempotency key has no answer yet; the row it left is resumed."""
+    held = hold(line(room_charging(plant.sandbox, "direct")))
+    withhold(plant.sandbox, "hang_after", CREATE, held)
+    _, secret = make_api_key(workspace=held.workspace)
+    headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one and the same"}
+    body = {"success_url": "https://shop.test/back", "cancel_url": "https://shop.test/no"}
+
+    def ask(web: Instance) -> httpx.Response:
+        url = f"{web.url}/api/v1/holds/{held.pk}/checkout"
+        return httpx.post(url, json=body, headers=headers, timeout=60)
+
+    with ThreadPoolExecutor(1) as browser:
+        lost = browser.submit(ask, plant.web)
+        plant.withheld(CREATE, 1)
+        plant.lose_power()
+        assert isinstance(lost.exception(20), httpx.HTTPError)
+    answer = ask(plant.web.start())
+
+    assert answer.status_code == 200, answer.text
+    (session,) = sessions(plant.sandbox, held)
+    assert latest(held).session_id == session["id"]
+    assert answer.json()["checkout_url"] == latest(held).url
+    repeated = ask(plant.web)
+    assert (repeated.json(), repeated.headers["Idempotent-Replayed"]) == (answer.json(), "true")
