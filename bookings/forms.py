@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from bookings.rules import Rules
 
-_FAR = timedelta(days=740)
+FAR = timedelta(days=740)
 
 
 def instant(text: str) -> datetime | None:
@@ -38,7 +38,7 @@ def a_date(text: str, *, today: date) -> date | None:
         found = parse_date(text)
     except ValueError:
         return None
-    return found if found and abs(found - today) < _FAR else None
+    return found if found and abs(found - today) < FAR else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def wish_from(query: QueryDict, rules: Rules, now: datetime) -> Wish:
     """Read a resource page's query. `at` is a button just pressed, `start` an earlier choice."""
     today = now.astimezone(rules.zone).date()
     start = instant(query.get("at", "")) or instant(query.get("start", ""))
-    if start is not None and abs(start - now) > _FAR:
+    if start is not None and abs(start - now) > FAR:
         start = None
     first = a_date(query.get("from", ""), today=today) or today
     day = a_date(query.get("day", ""), today=today)
@@ -113,6 +113,12 @@ class SearchForm(forms.Form):
         self.fields["where"].choices = [("", "Anywhere"), *places]  # type: ignore[attr-defined]
         if len(places) < 2:
             del self.fields["where"]
+
+    def clean_when(self) -> date | None:
+        """A day that is absurdly far away is no day."""
+        when: date | None = self.cleaned_data["when"]
+        far = when is not None and abs(when - datetime.now(UTC).date()) > FAR
+        return None if far else when
 
     def said(self) -> dict[str, Any]:
         """What was said, if it makes sense."""

@@ -47,7 +47,12 @@ class Cell:
     @property
     def css(self) -> str:
         marks = [self.state, "sel" * self.chosen, "a" * self.first, "now" * self.now]
-        return " ".join(["c", *filter(None, marks)])
+        return " ".join(filter(None, marks))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to say of it: closed or over."""
+        return self.state in {CLOSED, PAST}
 
 
 @dataclass(frozen=True, slots=True)

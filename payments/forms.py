@@ -5,8 +5,9 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils import timezone
 
-from bookings.forms import instant
+from bookings.forms import FAR, instant
 from bookings.models import Resource
 from config.kernel.errors import InvalidInput
 from holds.claims import LineRequest
@@ -27,7 +28,7 @@ class HoldForm(forms.Form):
 
     def _instant(self, name: str) -> datetime:
         found = instant(self.cleaned_data[name])
-        if found is None:
+        if found is None or abs(found - timezone.now()) > FAR:
             raise forms.ValidationError("This time cannot be read.")
         return found
 

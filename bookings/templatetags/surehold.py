@@ -69,6 +69,12 @@ def time_at(at: datetime, zone: str | ZoneInfo) -> SafeString:
 
 
 @register.simple_tag
+def clock_time(at: datetime, zone: str | ZoneInfo) -> str:
+    """ "14:02", bare."""
+    return f"{timezone.localtime(at, _zone(zone)):%H:%M}"
+
+
+@register.simple_tag
 def soonest(at: datetime, zone: str | ZoneInfo, now: datetime) -> str:
     """ "Today 14:30", "Tomorrow 9:00" or "Tue 8 Dec, 14:30"."""
     local, today = (timezone.localtime(t, _zone(zone)) for t in (at, now))
