@@ -13,7 +13,12 @@ KEPT = "environment"
 
 def of_children(run: Run, options: Options, parts: dict[str, str]) -> dict[str, str]:
     """The environment of every process; what the caller set wins over what `up` would choose."""
-    chosen = {"SITE_URL": f"http://localhost:{options.port}", **parts}
+    chosen = {
+        "SITE_URL": f"http://localhost:{options.port}",
+        # Celery's advice to root is for servers, where the Procfile is; here it hides what matters.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        **parts,
+    }
     given = {name: value for name, value in os.environ.items() if value or name not in chosen}
     return {
         **chosen,
