@@ -35,16 +35,16 @@ def up(open_folder: Path) -> Iterator[Callable[..., Up]]:
 
 
 @pytest.fixture(scope="module")
-def used_folder() -> Iterator[Path]:
-    """A data folder that was started once, and stopped as one should."""
+def used() -> Iterator[Up]:
+    """An `up` that started once from nothing, demo and all, and was stopped as one should."""
     folder = Path(tempfile.mkdtemp(prefix="surehold-up-"))
     folder.chmod(0o711)
-    first = Up(folder / "data", arguments=["--no-demo"]).start()
+    first = Up(folder / "data").start()
     try:
         first.wait_for()
         assert first.stop() == 0, first.output
         assert first.left() == []
-        yield folder / "data"
+        yield first
     finally:
         kill(first)
         shutil.rmtree(folder, ignore_errors=True)

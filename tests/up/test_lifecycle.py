@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.support.upping import Up
+from tests.support.upping import READY, Up
 
 Starter = Callable[..., Up]
 
@@ -48,26 +48,43 @@ def _run_beside(up: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_killed_and_started_again_it_has_everything(up: Starter, used_folder: Path) -> None:
-    first = up(folder=used_folder)
+def _again(up: Starter, used: Up) -> Up:
+    return up(folder=used.folder, port=used.port)
+
+
+def test_the_first_start_says_what_it_does_and_where_everything_is(used: Up) -> None:
+    before, _, after = used.output.partition(READY)
+    for step in ("PostgreSQL", "Valkey", "Stripe sandbox", "Tables and rules", "Demo workspace"):
+        assert f"  {step}" in before
+    for address in (f":{used.port}/w/", "/admin/", "/api/v1/docs", "/_sandbox/mailbox"):
+        assert address in after
+    assert "password" in after
+    assert "API key" in after
+    kept = used.folder / "demo.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert all(login["email"] in after for login in json.loads(kept.read_text())["logins"])
+
+
+def test_killed_and_started_again_it_has_everything(up: Starter, used: Up) -> None:
+    first = _again(up, used)
     first.wait_for()
     assert _readiness(first)["status"] == "ready", first.output
     assert "Tables and rules" not in first.output  # nothing is new since the last start
     assert _run_beside(first, "migrate", "--check").returncode == 0
     _write(first)
-    ports = (used_folder / "ports.json").read_text()
+    ports = (used.folder / "ports.json").read_text()
 
-    twice = up(folder=used_folder)
+    twice = up(folder=used.folder)  # on another port
     assert twice.end() == 1
     assert twice.output.startswith("surehold: Surehold already runs from"), twice.output
     assert twice.output.count("\n") == 1
 
     first.process.kill()  # its children notice, and the next start waits for them
     first.process.wait()
-    second = up(folder=used_folder, port=first.port)
+    second = _again(up, used)
     second.wait_for()
     assert _read(second) == ("still here",)
-    assert (used_folder / "ports.json").read_text() == ports
+    assert (used.folder / "ports.json").read_text() == ports
     assert _readiness(second)["degraded"] == []
 
     os.killpg(second.process.pid, signal.SIGINT)  # what Ctrl-C in a terminal does
@@ -75,8 +92,8 @@ def test_killed_and_started_again_it_has_everything(up: Starter, used_folder: Pa
     assert second.left() == []
 
 
-def test_a_process_that_ends_by_itself_ends_the_run(up: Starter, used_folder: Path) -> None:
-    one = up(folder=used_folder)
+def test_a_process_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> None:
+    one = _again(up, used)
     one.wait_for()
     beat = next(line for line in one.left() if " beat " in line and "guard.py" not in line)
     os.kill(int(beat.partition(":")[0]), signal.SIGKILL)
@@ -85,8 +102,8 @@ def test_a_process_that_ends_by_itself_ends_the_run(up: Starter, used_folder: Pa
     assert one.left() == []
 
 
-def test_a_server_that_ends_by_itself_ends_the_run(up: Starter, used_folder: Path) -> None:
-    one = up(folder=used_folder)
+def test_a_server_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> None:
+    one = _again(up, used)
     one.wait_for("Site, worker and beat start")
     valkey = next(x for x in one.left() if "valkey-server" in x and "guard.py" not in x)
     os.kill(int(valkey.partition(":")[0]), signal.SIGKILL)
