@@ -1,4 +1,4 @@
-"""Raw SQL against the test database, as somebody would write it who knows nothing of the product."""
+"""Raw SQL against the test database: rows as anybody might write them, past the product."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def settle_constraints() -> None:
 @contextmanager
 def refused(rule: str, sqlstate: str = CHECK) -> Iterator[None]:
     """The block's statements, or their commit, are refused with this constraint and SQLSTATE."""
-    with pytest.raises(IntegrityError) as caught, transaction.atomic():
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():  # noqa: PT012
         yield
         settle_constraints()
     diag = caught.value.__cause__.diag  # type: ignore[union-attr]
