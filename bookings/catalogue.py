@@ -1,13 +1,13 @@
 """A workspace's resources as cards: what, where, from how much, and when next. Constant queries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from bookings.availability import availability, slots
+from bookings.availability import Availability, Slot, availability, slots
 from bookings.forms import from_moment
 from bookings.models import Resource
 from bookings.pricing import quote
@@ -18,6 +18,7 @@ from config.kernel.money import Money
 from members.models import Workspace
 
 _LOOK_AHEAD = timedelta(days=14)
+_PIECE = timedelta(hours=6)
 _ANY_DAY = datetime(2000, 1, 3, 12, tzinfo=UTC)
 
 
@@ -92,11 +93,26 @@ def _next_windows(
     for r in rules:
         seconds = said.get("minutes", 0) * 60 or r.min_seconds
         quantity = 1 if r.is_exclusive else said.get("many", 1)
-        for slot in slots(known[r.resource_id], duration_seconds=seconds, quantity=quantity):
-            if starts[r.resource_id] <= slot.start < ends[r.resource_id]:
-                found[r.resource_id] = (Window(slot.start, slot.end), slot.remaining)
-                break
+        wanted = Window(starts[r.resource_id], ends[r.resource_id])
+        slot = _first_slot(known[r.resource_id], wanted, seconds, quantity)
+        if slot is not None:
+            found[r.resource_id] = (Window(slot.start, slot.end), slot.remaining)
     return found
+
+
+def _first_slot(
+    available: Availability, wanted: Window, seconds: int, quantity: int
+) -> Slot | None:
+    """The first bookable start, looked for piece by piece: most are found in the first."""
+    start = wanted.start
+    while start < wanted.end:
+        piece = Window(start, min(start + _PIECE, wanted.end))
+        part = replace(available, range=piece)
+        found = slots(part, duration_seconds=seconds, quantity=quantity)
+        if found:
+            return found[0]
+        start = piece.end
+    return None
 
 
 def _day_end(start: datetime, rules: Rules) -> datetime:

@@ -114,8 +114,7 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
     now = clock.now()
     wish = wish_from(request.GET, rules, now)
     around = range_of(wish.first, rules.zone)
-    beyond = around.end + timedelta(seconds=rules.max_seconds)  # for windows that reach over
-    available = availability(rules=[rules], start=around.start, end=beyond)[found.pk]
+    available = availability(rules=[rules], start=around.start, end=around.end)[found.pk]
     choice = Choice(wish.day, wish.minutes, wish.quantity)
     picked = _picked(available, wish, choice)
     if picked is not None:

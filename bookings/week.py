@@ -20,6 +20,9 @@ _DAY_MINUTES = 24 * 60
 # Where the middle of the day begins and ends, in hours.
 _PARTS = (("Morning", 0, 12), ("Afternoon", 12, 17), ("Evening", 17, 24))
 
+# How far apart durations are offered, by how long they are, in minutes.
+_COARSER = ((1440, 1440), (240, 60), (120, 30), (0, 0))
+
 FREE, OPEN, TAKEN, CLOSED, PAST = "", "o", "t", "x", "p"
 
 
@@ -142,7 +145,7 @@ def durations(rules: Rules, chosen: int) -> list[int]:
     minutes = rules.min_seconds // 60
     while minutes <= longest:
         found.add(minutes)
-        coarse = max(step, 60) if minutes >= 240 else max(step, 30) if minutes >= 120 else step
+        coarse = max(step, next(by for least, by in _COARSER if minutes >= least))
         minutes = minutes + (coarse if minutes % coarse == 0 else step)
     return sorted(found | {chosen})
 
