@@ -8,7 +8,7 @@ from django.contrib.postgres.indexes import GistIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Func, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from bookings import guards
 from bookings.states import BOOKING_STATES
@@ -297,6 +297,7 @@ class Booking(models.Model):
             models.Index("workspace", "state", "starts_at", name="booking_worklist"),
             models.Index(fields=["workspace", "-created_at", "-id"], name="booking_newest"),
             models.Index("member", "starts_at", name="booking_of_member"),
+            models.Index(Upper("email"), name="booking_of_email", condition=~Q(email="")),
             models.Index("starts_at", name="booking_reminders", condition=Q(state="confirmed")),
         ]
 

@@ -8,7 +8,6 @@ import pgtrigger
 from config.kernel.errors import InvalidTransition
 from config.kernel.triggers import refuse
 
-
 _known: dict[str, "TransitionTable"] = {}
 
 
@@ -57,7 +56,7 @@ class TransitionTable:
         func = f"""
             IF TG_OP = 'INSERT' THEN
                 IF NOT NEW.state = ANY (ARRAY[{first}]) THEN
-                    {refuse(f"{self.name}_first_state", f"a {self.name} cannot start in this state")}
+                    {refuse(f"{self.name}_first_state", f"a {self.name} cannot start there")}
                 END IF;
             ELSIF NEW.state IS DISTINCT FROM OLD.state THEN
                 IF NOT (OLD.state || '>' || NEW.state) = ANY (ARRAY[{moves}]::text[]) THEN

@@ -19,7 +19,7 @@ def refuse(rule: str, message: str, *, sqlstate: str = CHECK) -> str:
 
 
 def undeletable(rule: str, *, unless: str = "") -> list[pgtrigger.Trigger]:
-    """Refuse DELETE (except for rows where `unless`, an SQL condition on OLD, holds) and TRUNCATE."""
+    """Refuse TRUNCATE, and DELETE except for rows where `unless` (SQL on OLD) holds."""
     keep = refuse(rule, "rows of this table are kept", sqlstate=RESTRICT)
     body = f"IF {unless} THEN RETURN OLD; END IF; {keep}" if unless else keep
     return [

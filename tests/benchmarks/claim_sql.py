@@ -10,8 +10,9 @@ SELECT quote_literal(id) AS r, quote_literal(workspace_id) AS w
 SELECT * FROM members_apikey k JOIN members_workspace w ON w.id = k.workspace_id
  WHERE digest = md5(:b) AND revoked_at IS NULL;
 BEGIN;
-INSERT INTO members_idempotencykey (id, scope, operation, key, fingerprint, status, body, created_at)
- VALUES (:b::uuid, 'key:x', 'holds.create', :b, repeat('f', 64), NULL, NULL, clock_timestamp())
+INSERT INTO members_idempotencykey
+ (id, scope, operation, key, fingerprint, status, body, created_at)
+ VALUES (:b::uuid, 'key:x', 'holds.create', :b, repeat('f', 64), NULL, '', clock_timestamp())
  ON CONFLICT (scope, operation, key) DO NOTHING;
 {rules} AND r.id = ANY(ARRAY[:r::uuid]) ORDER BY r.id FOR NO KEY UPDATE OF r;
 SELECT clock_timestamp(), array_agg(DISTINCT o.booking_id) FROM bookings_occupancy o

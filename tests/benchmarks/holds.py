@@ -38,10 +38,10 @@ def measure(on: Stage, count: int, crowds: int) -> None:
     )
     url = on.web(settings="config.settings.test")
     claims = Claims([room.pk for room in rooms], secret)
-    hammer(bare_url, clients=CLIENTS, count=500, request=lambda n: ("/insert", b"{}", ""))
+    hammer(bare_url, clients=CLIENTS, count=500, request=_bare)
     hammer(url, clients=CLIENTS, count=500, request=claims.spread)
 
-    bare = hammer(bare_url, clients=CLIENTS, count=count, request=lambda n: ("/insert", b"{}", ""))
+    bare = hammer(bare_url, clients=CLIENTS, count=count, request=_bare)
     spread = hammer(url, clients=CLIENTS, count=count, request=claims.spread)
     single = hammer(url, clients=CLIENTS, count=min(count, 4000), request=claims.one_room)
     crowd = Figures()
@@ -53,6 +53,10 @@ def measure(on: Stage, count: int, crowds: int) -> None:
     sql = floor_in_sql(on)
     memory = resident(on, url, secret, rooms[0].pk)
     report(bare, spread, single, crowd, sql, memory)
+
+
+def _bare(number: int) -> Request:
+    return "/insert", b"{}", ""
 
 
 class Claims:

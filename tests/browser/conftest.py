@@ -77,7 +77,7 @@ def open_page(chromium: Browser, site: str) -> Iterator[NewPage]:
         context = chromium.new_context(base_url=site, **settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: trouble.append(str(error)))
         page.on("console", lambda said: _note(trouble, said))
         return page
