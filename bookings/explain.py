@@ -12,14 +12,15 @@ from config.kernel import clock
 
 _IN_THE_WAY = """
     SELECT 'occupancy', o.booking_id, b.reference, b.state, o.lapses_at, l.starts_at, l.ends_at,
-           o.quantity, ''
+           o.quantity, '', lower(o.during), upper(o.during)
     FROM bookings_occupancy o
     JOIN bookings_booking b ON b.id = o.booking_id JOIN bookings_line l ON l.id = o.line_id
     WHERE o.resource_id = %(id)s AND o.exclusive = %(exclusive)s
       AND o.during && %(range)s::tstzrange
       AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
     UNION ALL
-    SELECT 'block', NULL, '', '', NULL, lower(during), upper(during), quantity, reason
+    SELECT 'block', NULL, '', '', NULL, lower(during), upper(during), quantity, reason,
+           lower(during), upper(during)
     FROM bookings_block WHERE resource_id = %(id)s AND during && %(range)s::tstzrange
     ORDER BY 6
 """
@@ -66,14 +67,20 @@ def explain(*, rules: Rules, start: datetime, end: datetime, quantity: int = 1) 
 
 
 def _fits(rules: Rules, found: list[tuple], quantity: int) -> bool:
-    """Whether a pool has room at the moment of its highest use within the window."""
-    moments = [row[5] for row in found]
-    peak = max((sum(row[7] for row in found if row[5] <= at < row[6]) for at in moments), default=0)
+    """Whether a pool has room at the moment of its highest use within the window.
+
+    What is taken counts with its buffers, which may meet where the members' windows do not.
+    """
+    uses = [(Window(*row[9:]), row[7]) for row in found]
+    peak = max(
+        (sum(many for use, many in uses if use.start <= at.start < use.end) for at, _ in uses),
+        default=0,
+    )
     return peak + quantity <= rules.capacity
 
 
 def _reason(row: tuple, window: Window) -> Reason:
-    kind, booking_id, reference, state, lapses_at, start, end, _, why = row
+    kind, booking_id, reference, state, lapses_at, start, end, _, why, *_ = row
     if kind == "block":
         return Reason("block", f"Blocked: {why}.", start, end)
     if not window.overlaps(Window(start, end)):
