@@ -93,15 +93,15 @@ class Rules:
     def spans(self, start: datetime, end: datetime) -> Iterator[Window]:
         """The opening spans that touch `[start, end)`, in UTC, in order, not merged.
 
-        A local time that the clocks skip opens when they have jumped; one that comes twice opens
-        at its first and closes at its first coming.
+        A local time that the clocks skip opens or closes when they jump; one that comes twice
+        opens at its first and closes at its first coming.
         """
         day = start.astimezone(self.zone).date() - _DAY
         last = end.astimezone(self.zone).date()
         while day <= last:
             for span in self._of_weekday(day.weekday()):
                 opened = self._span_on(day, span)
-                if opened.start < end and start < opened.end:
+                if max(opened.start, start) < min(opened.end, end):
                     yield opened
             day += _DAY
 
@@ -139,7 +139,23 @@ class Rules:
         return Window(self._utc(day, span.opens_at), self._utc(closing_day, span.closes_at))
 
     def _utc(self, day: date, local: time) -> datetime:
-        return datetime.combine(day, local, tzinfo=self.zone).astimezone(UTC)
+        named = datetime.combine(day, local, tzinfo=self.zone)
+        moment = named.astimezone(UTC)
+        if moment.astimezone(self.zone).replace(tzinfo=None) == named.replace(tzinfo=None):
+            return moment
+        return _jump(self.zone, named.replace(fold=1).astimezone(UTC), moment)
+
+
+def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The second between two moments at which the zone's clocks jump: no local time names it."""
+    offset = after.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after
 
 
 def merged(windows: Sequence[Window]) -> list[Window]:
