@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 from django.db import transaction
 
+from bookings import lock_objects
 from bookings import services as bookings_services
 from bookings.models import Booking, Resource
 from config.kernel.context import SYSTEM
@@ -192,3 +193,20 @@ def _check_slot(world: World, outcomes: set[str], runs: list[Run], said: str) ->
         ), said
     for payment in Payment.objects.filter(due__booking=booking):
         assert payment.state in {"captured", "voided", "capturing", "voiding"}, said
+
+
+def test_a_wrong_order_would_be_seen():
+    """The control: two that lock two rooms in opposite orders, one of them a deadlock's victim."""
+    rooms = [ResourceFactory().pk, ResourceFactory().pk]
+
+    def lock(order: list) -> str:
+        with transaction.atomic():
+            for room in order:
+                lock_objects.lock_resources([room]).get()
+        return "locked"
+
+    one = Run("forth", lambda: lock(rooms), stop_after=1)
+    two = Run("back", lambda: lock(rooms[::-1]))
+    assert interleave(one, two)
+    assert one.deadlocks + two.deadlocks == 1
+    assert sorted([one.outcome, two.outcome]) == ["OperationalError", "locked"]
