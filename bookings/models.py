@@ -262,10 +262,17 @@ class Booking(models.Model):
     """What a member has: lines, the price as it was when made, a state."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="bookings")
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, related_name="bookings", db_index=False
+    )
     reference = models.CharField(max_length=12, default=new_reference, editable=False)
     member = models.ForeignKey(
-        Member, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings"
+        Member,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bookings",
+        db_index=False,
     )
     email = models.EmailField(blank=True, help_text="Where mails go; guests have no account.")
     name = models.CharField(max_length=200, blank=True)
@@ -313,7 +320,9 @@ class Line(models.Model):
     """One resource for one member-facing window; owns the occupancies that back it."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="lines")
+    booking = models.ForeignKey(
+        Booking, on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
     position = models.PositiveSmallIntegerField(default=0)
     resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="lines")
     starts_at = models.DateTimeField()

@@ -19,7 +19,9 @@ class Hold(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="holds")
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, related_name="holds", db_index=False
+    )
     booking = models.OneToOneField(Booking, on_delete=models.PROTECT, related_name="hold")
     token = models.CharField(max_length=40, unique=True, default=new_token, editable=False)
     state = models.CharField(max_length=10, default="active")

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 # Stripe wants 30 minutes or more; some are gone by the time it reads the request.
 _SHORTEST = timedelta(minutes=35)
 _RESUME_AFTER = timedelta(seconds=30)
+# Should neither page nor webhook tell of the payment, the self-heal asks.
+_FIRST_LOOK_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
         in_time = money.hold.state == ACTIVE and money.hold.expires_at > money.now
         wanted = checkout.state == CREATING and in_time
         columns: dict[str, Any] = {"session_id": session_id, "url": url}
-        columns["next_look_at"] = money.hold.expires_at if wanted else money.now
+        first_look = min(money.hold.expires_at, money.now + _FIRST_LOOK_AFTER)
+        columns["next_look_at"] = first_look if wanted else money.now
         if not wanted:
             columns["close_requested_at"] = checkout.close_requested_at or money.now
         move_checkout(checkout, OPEN, **columns)

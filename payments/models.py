@@ -20,8 +20,12 @@ class Due(models.Model):
         BOOKING = "booking", "Booking"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="dues")
-    booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="dues")
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, related_name="dues", db_index=False
+    )
+    booking = models.ForeignKey(
+        Booking, on_delete=models.PROTECT, related_name="dues", db_index=False
+    )
     purpose = models.CharField(max_length=12, choices=Purpose, default=Purpose.BOOKING)
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
@@ -65,7 +69,7 @@ class Checkout(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    due = models.ForeignKey(Due, on_delete=models.PROTECT, related_name="checkouts")
+    due = models.ForeignKey(Due, on_delete=models.PROTECT, related_name="checkouts", db_index=False)
     attempt = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=10, default="creating")
     version = models.PositiveIntegerField(default=0)
@@ -204,11 +208,13 @@ class Signal(models.Model):
     session_id = models.CharField(max_length=255, blank=True)
     received_at = models.DateTimeField(db_default=Now())
     followed_at = models.DateTimeField(null=True, blank=True)
+    next_try_at = models.DateTimeField(db_default=Now())
+    tries = models.PositiveIntegerField(default=0)
     outcome = models.CharField(max_length=40, blank=True)
 
     class Meta:
         indexes = [
-            models.Index("received_at", name="signal_open", condition=Q(followed_at=None)),
+            models.Index("next_try_at", name="signal_open", condition=Q(followed_at=None)),
         ]
         constraints = [
             models.UniqueConstraint(

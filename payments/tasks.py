@@ -1,10 +1,12 @@
 """Following signals, and the self-heal that finds what no signal told (design.md §6)."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
+import stripe
 from celery import shared_task
 from django.db.models import Q
 
@@ -13,11 +15,13 @@ from config.kernel.errors import DomainError
 from payments import carrying, checkouts, settlement
 from payments.models import Checkout, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
+from payments.stripe_api import StripeDown
 
 log = logging.getLogger(__name__)
 
 _BATCH = 100
 _LONGEST_PAUSE_SECONDS = 300
+_LONGEST_SWEEP_SECONDS = 20
 
 
 @shared_task(name="payments.follow_signal")
@@ -26,6 +30,11 @@ def follow_signal(signal_id: str) -> str:
     signal = Signal.objects.select_related("checkout").filter(pk=signal_id).first()
     if signal is None or signal.followed_at is not None:
         return "followed"
+    # Should this try fail, others' turns come before its next one.
+    pause = min(_LONGEST_PAUSE_SECONDS, 10 * 2 ** min(signal.tries, 6))
+    Signal.objects.filter(pk=signal.pk).update(
+        tries=signal.tries + 1, next_try_at=clock.now() + timedelta(seconds=pause)
+    )
     if signal.session_id and not signal.checkout.session_id:
         # The answer to its creation never reached us; the event tells.
         checkouts.adopt(signal.checkout_id, signal.session_id)
@@ -55,18 +64,18 @@ def close_ended(checkout_id: str) -> str:
 @shared_task(name="payments.sweep")
 def sweep() -> dict[str, int]:
     """The self-heal: what a kick, a webhook or a crash left undone, in bounded batches."""
-    now = clock.now()
+    now, until = clock.now(), time.monotonic() + _LONGEST_SWEEP_SECONDS
     return {
-        "signals": _each(follow_signal, _open_signals(now)),
-        "checkouts": _each(_look_at, _due_looks(now)),
-        "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH)),
+        "signals": _each(follow_signal, _open_signals(now), until),
+        "checkouts": _each(_look_at, _due_looks(now), until),
+        "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
     }
 
 
 def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]
     waiting = Signal.objects.filter(
-        followed_at=None, received_at__lte=now - timedelta(seconds=5)
-    ).order_by("received_at")
+        followed_at=None, next_try_at__lte=now, received_at__lte=now - timedelta(seconds=5)
+    ).order_by("next_try_at")
     return [str(pk) for pk in waiting.values_list("pk", flat=True)[:_BATCH]]
 
 
@@ -85,10 +94,13 @@ def _look_at(checkout_id: UUID) -> None:
     checkout = Checkout.objects.select_related("due__booking__hold").get(pk=checkout_id)
     now = clock.now()
     pause = min(_LONGEST_PAUSE_SECONDS, 10 * 2 ** min(checkout.looks, 6))
-    Checkout.objects.filter(pk=checkout_id).update(
-        looks=checkout.looks + 1, next_look_at=now + timedelta(seconds=pause)
-    )
     hold = checkout.due.booking.hold
+    next_look_at = now + timedelta(seconds=pause)
+    if now < hold.expires_at < next_look_at:
+        next_look_at = hold.expires_at
+    Checkout.objects.filter(pk=checkout_id).update(
+        looks=checkout.looks + 1, next_look_at=next_look_at
+    )
     over = checkout.close_requested_at is not None or hold.expires_at <= now
     if checkout.state != COMPLETE and over:
         checkouts.close(checkout_id)
@@ -109,13 +121,23 @@ def _rest_when_done(checkout_id: UUID) -> None:
         Checkout.objects.filter(pk=checkout_id).update(next_look_at=None)
 
 
-def _each(work: Callable, items: Iterable) -> int:
-    """Do each by itself: one that fails is logged and tried again by the next sweep."""
+def _each(work: Callable, items: Iterable, until: float) -> int:
+    """Do each by itself: one that fails is logged and tried again by a later sweep.
+
+    Stops when time is up (`until`, monotonic seconds) and when Stripe does not answer at all:
+    waiting for it a hundred times over would keep the worker from everything else.
+    """
     done = 0
     for item in items:
+        if time.monotonic() > until:
+            break
         try:
             work(item)
             done += 1
+        except StripeDown as error:
+            log.warning("%s %s: %s", getattr(work, "__name__", work), item, error)
+            if isinstance(error.__cause__, stripe.APIConnectionError):
+                break
         except DomainError as error:
             log.warning("%s %s: %s", getattr(work, "__name__", work), item, error)
         except Exception:

@@ -4,7 +4,9 @@ Round trips are what a claim costs (design.md §9). A transition and its effects
 several tables; `insert` sends them together, as data-modifying CTEs, instead of one by one.
 """
 
+import uuid
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +15,12 @@ from django.db.models.expressions import DatabaseDefault
 
 from config.kernel import effects
 
-_Shape = tuple[tuple[type[models.Model], tuple[tuple[bool, ...], ...]], ...]
+# A row's shape: for each column the SQL that stands there, or None where a parameter does. What
+# is the same in most rows stands in the statement, so that psycopg can keep its parsed form (which
+# it does up to fifty parameters).
+_Row = tuple[str | None, ...]
+_Shape = tuple[tuple[type[models.Model], tuple[_Row, ...]], ...]
+_PLAIN = (uuid.UUID, str, int, datetime)
 
 
 def insert(rows: Iterable[models.Model]) -> None:
@@ -29,10 +36,10 @@ def insert(rows: Iterable[models.Model]) -> None:
         return
     values = {model: [_values(row) for row in group] for model, group in grouped.items()}
     shape: _Shape = tuple(
-        (model, tuple(tuple(_is_default(v) for v in row) for row in group))
+        (model, tuple(tuple(_constant(v) for v in row) for row in group))
         for model, group in values.items()
     )
-    flat = [v for group in values.values() for row in group for v in row if not _is_default(v)]
+    flat = [v for group in values.values() for row in group for v in row if _constant(v) is None]
     with connection.cursor() as cursor:
         cursor.execute(_statement(shape), flat)
     for group in grouped.values():
@@ -48,11 +55,23 @@ def _values(row: models.Model) -> list[Any]:
 
 def _value(field: models.Field, row: models.Model) -> Any:
     value = field.pre_save(row, add=True)
-    return value if _is_default(value) else field.get_db_prep_save(value, connection)
+    if value is None or isinstance(value, DatabaseDefault):
+        return value
+    if type(value) in _PLAIN and not isinstance(field, models.JSONField):
+        return value
+    return field.get_db_prep_save(value, connection)
 
 
-def _is_default(value: Any) -> bool:
-    return isinstance(value, DatabaseDefault)
+def _constant(value: Any) -> str | None:
+    if value is None:
+        return "NULL"
+    if isinstance(value, DatabaseDefault):
+        return "DEFAULT"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int) and not value:
+        return "''" if isinstance(value, str) else "0"
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -69,10 +88,8 @@ def _statement(shape: _Shape) -> str:
     return f"WITH {named} {last}"
 
 
-def _insert(model: type[models.Model], rows: tuple[tuple[bool, ...], ...]) -> str:
+def _insert(model: type[models.Model], rows: tuple[_Row, ...]) -> str:
     quote = connection.ops.quote_name
     columns = ", ".join(quote(str(field.column)) for field in _fields(model))
-    groups = ", ".join(
-        "(" + ", ".join("DEFAULT" if default else "%s" for default in row) + ")" for row in rows
-    )
+    groups = ", ".join(f"({', '.join(constant or '%s' for constant in row)})" for row in rows)
     return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {groups}"  # noqa: S608

@@ -141,7 +141,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "holds-tidy-lapsed": {"task": "holds.tidy_lapsed", "schedule": timedelta(seconds=5)},
-    "payments-sweep": {"task": "payments.sweep", "schedule": timedelta(seconds=10)},
+    "payments-sweep": {
+        "task": "payments.sweep",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},  # one that could not start in time is not needed any more
+    },
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},
