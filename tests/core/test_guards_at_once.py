@@ -105,6 +105,31 @@ def test_a_raw_release_that_has_looked_keeps_the_confirmation_out(two):
     assert sql("SELECT released_at IS NULL FROM bookings_occupancy") == [(False,)]
 
 
+@pytest.mark.parametrize("commits_first", ["confirmation", "line"])
+def test_a_raw_confirmation_and_a_line_more_at_once(two, commits_first):
+    """INV-10 for inserts: a booking that others may move is locked before it is looked at."""
+    room = make_room()
+    booking_id = raw.booking_of(raw.taken(room, lapses_at=None))
+    confirming, adding = two
+    confirming.execute(CONFIRM)
+    adding.execute(
+        "INSERT INTO bookings_line (id, booking_id, position, resource_id, starts_at, ends_at,"
+        " quantity, amount_minor, price) SELECT gen_random_uuid(), booking_id, 1, resource_id,"
+        " starts_at, ends_at + interval '1 hour', 1, 0, '[]' FROM bookings_line"
+        " WHERE booking_id = %s",
+        [booking_id],
+    )
+    if commits_first == "confirmation":
+        confirming.commit()
+        refused_with("confirmed_booking_has_occupancies", adding.commit)
+    else:
+        later = held_up(adding.commit, adding)
+        confirming.commit()
+        refused_with("confirmed_booking_has_occupancies", later.result)
+    assert sql("SELECT state FROM bookings_booking") == [("confirmed",)]
+    assert sql("SELECT count(*) FROM bookings_line") == [(1,)]
+
+
 def test_a_claim_in_flight_waits_for_the_other_and_loses(two):
     occupancy_id = raw.taken(make_room(), 9, 10)
     winner, loser = two
