@@ -4,7 +4,7 @@ from icalendar import Calendar, Event, vText
 
 from bookings.links import manage_url
 from bookings.models import Booking, Line
-from bookings.states import WITHOUT_OCCUPANCIES
+from bookings.states import PENDING_PAYMENT, WITHOUT_OCCUPANCIES
 
 
 def for_booking(booking: Booking) -> bytes:
@@ -15,11 +15,11 @@ def for_booking(booking: Booking) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("method", "CANCEL" if ended else "PUBLISH")
     for line in booking.lines.select_related("resource__location"):
-        calendar.add_component(_event(booking, line, ended=ended))
+        calendar.add_component(_event(booking, line))
     return calendar.to_ical()
 
 
-def _event(booking: Booking, line: Line, *, ended: bool) -> Event:
+def _event(booking: Booking, line: Line) -> Event:
     location = line.resource.location
     event = Event()
     event.add("uid", f"{line.pk}@surehold")
@@ -32,5 +32,11 @@ def _event(booking: Booking, line: Line, *, ended: bool) -> Event:
     event["location"] = vText(place)
     event.add("description", f"Booking {booking.reference}. {manage_url(booking)}")
     event.add("url", manage_url(booking))
-    event.add("status", "CANCELLED" if ended else "CONFIRMED")
+    event.add("status", _status(booking))
     return event
+
+
+def _status(booking: Booking) -> str:
+    if booking.state in WITHOUT_OCCUPANCIES:
+        return "CANCELLED"
+    return "TENTATIVE" if booking.state == PENDING_PAYMENT else "CONFIRMED"

@@ -45,13 +45,6 @@ class Forbidden(DomainError):
     detail = "This is not allowed."
 
 
-class RateLimited(DomainError):
-    code = "rate_limited"
-    status = 429
-    detail = "Too many requests in the last minute. Wait a moment and try again."
-    retry_after_seconds = 1
-
-
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: the problem for `exc`, or None for what is a bug (DRF then raises it again)."""
     if isinstance(exc, DatabaseError | InterfaceError):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
@@ -40,6 +41,27 @@ def told(hold: Hold, now: datetime) -> Told:
     return Told(state, now, hold.expires_at if live else hold.ended_at or hold.expires_at)
 
 
+def let_go_by(hold: Hold) -> str:
+    """Who released it: `choice` (they took another time), `you`, `staff`, `earlier` or `somebody`.
+
+    Surehold itself releases a hold for one reason only: an earlier payment won its time back.
+    """
+    event = hold.booking.events.filter(kind=states.RELEASED).last()
+    kind = event.actor_kind if event else ""
+    if kind in {"visitor", "member"}:
+        return "choice" if _is_replaced(hold) else "you"
+    return {"staff": "staff", "system": "earlier"}.get(kind, "somebody")
+
+
+def _is_replaced(hold: Hold) -> bool:
+    """Whether the same person's next hold began in the transaction that ended this one."""
+    same = Q(visitor=hold.visitor) if hold.visitor else Q(pk=None)
+    if hold.member_id is not None:
+        same |= Q(member=hold.member_id)
+    then = Hold.objects.filter(same, created_at=hold.ended_at or hold.expires_at)
+    return then.exclude(pk=hold.pk).exists()
+
+
 def lines_of(hold: Hold) -> list[Line]:
     """What is held, with places."""
     lines = Line.objects.select_related("resource__location")
@@ -58,18 +80,20 @@ def page(
     now = clock.now()
     lines = lines_of(hold)
     truth = told(hold, now)
+    released_by = let_go_by(hold) if truth.state == states.RELEASED else ""
     words: dict[str, Any] = {
         "workspace": hold.workspace,
         "hold": hold,
         "booking": hold.booking,
         "lines": lines,
         "told": truth,
+        "released_by": released_by,
         "form": form or ContactForm(initial=_contact(request, hold)),
         "trouble": trouble,
         "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
         "manage": manage_token(hold.booking),
         "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
-        "can_hold_again": bool(lines) and hold.booking.starts_at > now,
+        "can_hold_again": bool(lines) and hold.booking.starts_at > now and released_by != "earlier",
         "slim": True,
     }
     return render(request, "holds/hold.html", words, status=status)

@@ -1,5 +1,6 @@
 """What can be done with a hold. Claiming is in `claims.py`."""
 
+import logging
 from datetime import timedelta
 from uuid import UUID
 
@@ -32,6 +33,8 @@ __all__ = [
     "extend",
     "release",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @retried_on_deadlock
@@ -110,14 +113,24 @@ def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:
     return found.booking
 
 
-def expire_lapsed(*, limit: int = 100) -> int:
+def expire_lapsed(*, limit: int = 1000) -> int:
     """Tidy holds whose time is up, a transaction each; returns how many ended.
+
+    One that cannot be ended now is logged and left for the next time; the others go on.
 
     Nothing depends on it: reads ignore lapsed holds and claims supersede them (design.md §5).
     """
     lapsed = Hold.objects.filter(state=ACTIVE, lapses_at__lte=clock.now())
     ids = list(lapsed.order_by("lapses_at").values_list("booking_id", flat=True)[:limit])
-    return sum(_expire_one(booking_id) for booking_id in ids)
+    return sum(_expire_or_log(booking_id) for booking_id in ids)
+
+
+def _expire_or_log(booking_id: UUID) -> int:
+    try:
+        return _expire_one(booking_id)
+    except Exception:
+        log.exception("The hold of booking %s could not be expired", booking_id)
+        return 0
 
 
 @retried_on_deadlock

@@ -11,7 +11,6 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from config.kernel.errors import NotFound
 from members import api_keys, mail, staffing, workspaces
 from members.admin_durations import with_minutes
 from members.admin_filters import OpeningFilter
@@ -35,6 +34,7 @@ class NewWorkspaceForm(forms.ModelForm):
 
     owner_email = forms.EmailField(
         label="First member of staff",
+        max_length=254,
         widget=UnfoldAdminEmailInputWidget,
         help_text="They become its owner and get a link to sign in by mail.",
     )
@@ -125,7 +125,7 @@ class WorkspaceAdmin(ScopedAdmin):
 class InvitationForm(forms.ModelForm):
     """Whom to invite, by e-mail: the member is made if there is none."""
 
-    email = forms.EmailField(label="E-mail", widget=UnfoldAdminEmailInputWidget)
+    email = forms.EmailField(label="E-mail", max_length=254, widget=UnfoldAdminEmailInputWidget)
     name = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
 
     class Meta:
@@ -165,8 +165,8 @@ class StaffAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            if obj.role != Staff.Role.OWNER and _is_last_owner(obj):
-                raise LastOwner
+            if obj.role != Staff.Role.OWNER:
+                staffing.keep_an_owner(obj.workspace_id, without=obj.member)
             super().save_model(request, obj, form, change)
             return
         data = form.cleaned_data
@@ -176,12 +176,6 @@ class StaffAdmin(ScopedAdmin):
         email = data["email"].strip().lower()
         made = Staff.objects.get(workspace=data["workspace"], member__email=email)
         obj.__dict__.update(made.__dict__)
-
-
-class LastOwner(NotFound):
-    code = "last_owner"
-    status = 409
-    detail = "A workspace keeps at least one owner. Make somebody else one first."
 
 
 def _is_last_owner(staff: Staff) -> bool:
@@ -199,7 +193,7 @@ class ApiKeyAdmin(ScopedAdmin):
     list_select_related = ("workspace",)
     list_filter = ("scope",)
     search_fields = ("name", "hint")
-    fields = ("workspace", "name", "scope", "requests_per_minute")
+    fields = ("workspace", "name", "scope")
     readonly_fields = ("hint_shown", "created_at", "revoked_at")
     actions_detail = ("revoke",)
 
@@ -227,9 +221,6 @@ class ApiKeyAdmin(ScopedAdmin):
         made, secret = api_keys.create(
             workspace=data["workspace"], name=data["name"], scope=data["scope"]
         )
-        if made.requests_per_minute != data["requests_per_minute"]:
-            made.requests_per_minute = data["requests_per_minute"]
-            made.save(update_fields=["requests_per_minute"])
         obj.__dict__.update(made.__dict__)
         request._surehold_secret = secret  # type: ignore[attr-defined]
 

@@ -182,7 +182,6 @@ class ApiKey(models.Model):
     scope = models.CharField(max_length=5, choices=Scope, default=Scope.READ)
     hint = models.CharField(max_length=16, editable=False, help_text="The key's first characters.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    requests_per_minute = models.PositiveIntegerField(default=10_000)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 

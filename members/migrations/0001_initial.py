@@ -124,7 +124,6 @@ class Migration(migrations.Migration):
                 ('scope', models.CharField(choices=[('read', 'Read'), ('write', 'Read and write')], default='read', max_length=5)),
                 ('hint', models.CharField(editable=False, help_text="The key's first characters.", max_length=16)),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('requests_per_minute', models.PositiveIntegerField(default=10000)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='members.workspace')),

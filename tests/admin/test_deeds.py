@@ -177,14 +177,13 @@ def test_a_new_keys_secret_is_shown_once(as_role: SignIn, room: Resource) -> Non
     browser = as_role("owner")
     form = {
         "workspace": str(room.workspace_id), "name": "Kiosk", "scope": "read",
-        "requests_per_minute": "600",
     }  # fmt: skip
     page = browser.post(add(ApiKey), form)
     assert page.status_code == 200
     secret = re.search(r"sk_[\w-]{20,}", page.content.decode())
     assert secret is not None
     key = ApiKey.objects.get()
-    assert (key.name, key.scope, key.requests_per_minute) == ("Kiosk", "read", 600)
+    assert (key.name, key.scope) == ("Kiosk", "read")
     assert api_keys.find(secret[0]) == key
     assert "no-store" in page["Cache-Control"]
     for later in (change(key), changelist(ApiKey)):
@@ -223,6 +222,21 @@ def test_the_last_owner_stays_one(as_role: SignIn, room: Resource) -> None:
     assert browser.post(change(owner), {"role": "clerk"}).status_code == 302
     owner.refresh_from_db()
     assert owner.role == "clerk"
+
+
+def test_the_last_owner_is_not_demoted_by_an_invitation(as_role: SignIn, room: Resource) -> None:
+    browser = as_role("owner")
+    owner = Staff.objects.get(workspace=room.workspace)
+    form = {
+        "workspace": str(room.workspace_id), "email": owner.member.email.upper(), "name": "",
+        "role": "clerk",
+    }  # fmt: skip
+    page = browser.post(add(Staff), form)
+    assert page.status_code == 200
+    assert "keeps at least one owner" in page.content.decode()
+    owner.refresh_from_db()
+    assert owner.role == "owner"
+    assert not Notification.objects.filter(kind="invitation").exists()
 
 
 def test_a_new_workspace_is_empty_and_its_owner_invited(as_role: SignIn) -> None:

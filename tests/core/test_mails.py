@@ -118,6 +118,10 @@ def test_the_calendar_file(booking, kind):
     assert int(event["SEQUENCE"]) == booking.version
 
 
+def test_a_calendar_file_promises_nothing_before_it_is_confirmed(booking):
+    assert str(_event(mails.reminder(booking))["STATUS"]) == "TENTATIVE"
+
+
 def test_a_cancellation_takes_the_same_event_out_again(booking):
     booking = confirmed(booking)
     first = _event(mails.confirmation(booking))

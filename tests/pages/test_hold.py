@@ -196,7 +196,31 @@ def test_taken_back_by_staff_says_why(client: Client) -> None:
     services.release(hold_id=the_hold().pk, actor=Actor("staff", "1", "Desk"), reason="A leak")
     words = text(client.get(page))
     assert "taken back" in words
-    assert "A leak" in words
+    assert "says: A leak." in words
+
+
+@pytest.mark.parametrize("reason", ["Let go by the member", "Changed my mind", ""])
+def test_who_let_go_is_told_by_the_actor_and_not_by_words(client: Client, reason: str) -> None:
+    from config.kernel.context import Actor
+
+    page = hold(client, make_room(), at(10))
+    services.release(hold_id=the_hold().pk, actor=Actor("api_key", "1", "Kiosk"), reason=reason)
+    words = text(client.get(page))
+    assert "It was let go at" in words
+    assert "says:" not in words
+
+
+def test_the_earlier_payment_arrived_is_not_free_for_others(client: Client) -> None:
+    from config.kernel.context import SYSTEM
+
+    page = hold(client, make_room(), at(10))
+    services.release(hold_id=the_hold().pk, actor=SYSTEM, reason="The earlier payment arrived")
+    answer = client.get(page)
+    words = text(answer)
+    assert "Your earlier payment arrived" in words
+    assert "yours in your earlier booking" in words
+    assert "free for others" not in words
+    assert not [form for form in forms(answer) if form.action.endswith("/hold/")]
 
 
 def test_an_unknown_hold_is_not_found(client: Client) -> None:

@@ -122,3 +122,11 @@ def test_signing_out(client: Client) -> None:
     assert "Signed in as ada@example.test" in text(page)
     send(client, form_to(page, "/sign-out/"))
     assert not is_signed_in(client)
+
+
+def test_a_long_address_is_mailed_like_any_other(client: Client) -> None:
+    domain = ".".join(["d" * 60] * 3) + ".test"
+    email = f"{'a' * 39}@{domain}"
+    assert len(email) == 227
+    ask(client, email)
+    ask(client, email)
