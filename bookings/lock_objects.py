@@ -8,11 +8,21 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from bookings.models import Booking, Resource
-from bookings.rules import Rules
+from bookings.rules import Rules, Window
 from bookings.rules_query import RULES_SQL, rules_from
 from config.kernel import clock
 from config.kernel.locks import lock_ids, locked, require_transaction
 
+_NOT_TAKEN = """
+    AND r.id = %s AND NOT EXISTS (
+        SELECT 1 FROM bookings_occupancy o
+        WHERE o.exclusive AND o.resource_id = r.id AND o.released_at IS NULL
+          AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
+          AND o.during && tstzrange(
+              %s::timestamptz - make_interval(secs => r.buffer_before_seconds),
+              %s::timestamptz + make_interval(secs => r.buffer_after_seconds))
+    )
+"""
 _LOCK_OF_BOOKING = """
     SELECT id FROM bookings_resource
     WHERE id IN (SELECT resource_id FROM bookings_occupancy WHERE booking_id = ANY(%s))
@@ -34,6 +44,25 @@ def lock_rules(*, workspace_id: UUID, resource_ids: Iterable[UUID]) -> dict[UUID
             [workspace_id, lock_ids(resource_ids)],
         )
         return rules_from(cursor.fetchall())
+
+
+def lock_rules_unless_taken(
+    *, workspace_id: UUID, resource_id: UUID, window: Window
+) -> Rules | None:
+    """Lock one active resource and read its rules, unless it is unknown or taken for the window.
+
+    For crowds: who finds the window taken does not queue for the lock. None is no verdict on its
+    own but for a resource that exists, and finding it free is none at all: that is asked again
+    under the lock, and the constraint decides.
+    """
+    require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            RULES_SQL + _NOT_TAKEN + " FOR NO KEY UPDATE OF r",
+            [workspace_id, resource_id, window.start, window.end],
+        )
+        found = rules_from(cursor.fetchall())
+    return found.get(resource_id)
 
 
 def lock_resources_of(booking_ids: Iterable[UUID]) -> None:

@@ -37,9 +37,17 @@ def reminder(booking: Booking) -> list[Notification]:
     return _mail("reminder", booking, attachments=[_calendar(booking)])
 
 
-def not_charged(booking: Booking, *, amount: Money, payment: str) -> list[Notification]:
-    """They paid, the slot was gone, nothing was charged; once for each payment."""
-    return _mail("not_charged", booking, once=payment, amount=str(amount))
+def not_charged(
+    booking: Booking, *, amount: Money, payment: str, because: str
+) -> list[Notification]:
+    """They paid, it could not be accepted, nothing was charged; once for each payment."""
+    kind = "paid_twice" if because == "duplicate" else "not_charged"
+    return _mail(kind, booking, once=payment, amount=str(amount), because=because)
+
+
+def capture_failed(booking: Booking, *, amount: Money) -> list[Notification]:
+    """It was theirs, but their bank did not hand the money over."""
+    return _mail("capture_failed", booking, amount=str(amount))
 
 
 def _mail(

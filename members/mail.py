@@ -3,9 +3,11 @@
 import base64
 import logging
 from datetime import timedelta
+from email.utils import formataddr, parseaddr
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import F, Q
@@ -124,11 +126,18 @@ def _failed(mail: Notification, error: Exception) -> None:
     Notification.objects.filter(pk=mail.pk, state="pending").update(**changes)
 
 
+def _sender(name: str) -> str:
+    """The workspace's name before the installation's own address."""
+    own_name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    return formataddr((name or own_name, address))
+
+
 def _message(mail: Notification) -> EmailMultiAlternatives:
     payload = mail.payload
     message = EmailMultiAlternatives(
         subject=payload["subject"],
         body=payload["text"],
+        from_email=_sender(payload.get("from_name", "")),
         to=[mail.to],
         reply_to=[payload["reply_to"]] if payload.get("reply_to") else None,
         headers={"Message-ID": f"<{mail.pk}@surehold>", "Auto-Submitted": "auto-generated"},

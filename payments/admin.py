@@ -27,9 +27,10 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments import cancelling
 from payments.holding import let_go
 from payments.models import Checkout, Payment, Signal
-from payments.states import CAPTURE_FAILED, CAPTURED
+from payments.states import AUTHORISED, CAPTURE_FAILED, CAPTURED, CAPTURING
 
 STATE_LABELS = {
     "pending payment": "warning",
@@ -238,7 +239,7 @@ class BookingAdmin(ReadOnlyAdmin):
             button="Cancel the booking and free the slot",
             done=f"{booking.reference} is cancelled and its slot is free.",
             back=self.change_url(booking.pk),
-            perform=lambda reason: booking_services.cancel(
+            perform=lambda reason: cancelling.cancel(
                 booking_id=booking.pk, actor=staff_actor(request), reason=reason
             ),
         )
@@ -281,7 +282,10 @@ class BookingAdmin(ReadOnlyAdmin):
 
 def _money_after_cancelling(booking: Booking) -> str:
     """What was taken stays taken until it is refunded; that is said, not hidden."""
-    paid = _captured(list(Payment.objects.filter(due__booking=booking)))
+    payments = list(Payment.objects.filter(due__booking=booking))
+    if any(payment.state in {AUTHORISED, CAPTURING} for payment in payments):
+        return "A payment is being captured: wait for its outcome, then cancel."
+    paid = _captured(payments)
     if not paid:
         return "Nothing was paid."
     amount = Money(paid, booking.currency)

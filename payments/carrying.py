@@ -8,12 +8,14 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
 from bookings import mails
 from bookings.models import Booking
 from bookings.services import note
+from bookings.states import WITHOUT_OCCUPANCIES
 from config.kernel import clock, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
@@ -27,8 +29,8 @@ from payments.stripe_api import Intent, StripeRefused
 
 log = logging.getLogger(__name__)
 
-# Longer than a call may take, so that a second one never starts beside it.
-_LEASE = timedelta(seconds=30)
+# Longer than the three calls of one try may take, so that a second never starts beside it.
+_LEASE = timedelta(seconds=3 * sum(settings.STRIPE_TIMEOUT) + 5)
 _LONGEST_PAUSE_SECONDS = 600
 
 
@@ -100,7 +102,7 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         elif fresh.state == CAPTURING and intent.status == "canceled":
             done["last_error"] = "The authorisation was gone before it could be captured."
             move_payment(fresh, CAPTURE_FAILED, **done)
-            _note(money.booking, fresh, "capture_failed", money.now)
+            _capture_failed(money.booking, fresh, money.now)
             log.error("capture failed for confirmed booking %s", money.booking.reference)
         else:
             _postpone(fresh, f"Stripe says {intent.status} while we are {fresh.state}")
@@ -112,17 +114,25 @@ def _captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> No
     """The money is here: the due is settled, and the member told."""
     due.settled_at = now
     due.save(update_fields=["settled_at"])
-    rows.insert([_event(booking, payment, "paid", now), *mails.confirmation(booking)])
+    told = [] if booking.state in WITHOUT_OCCUPANCIES else mails.confirmation(booking)
+    rows.insert([_event(booking, payment, "paid", now), *told])
+
+
+def _capture_failed(booking: Booking, payment: Payment, now: datetime) -> None:
+    """Rare: the bank withdrew its promise. The member learns that the booking is not paid."""
+    told = mails.capture_failed(booking, amount=payment.amount)
+    rows.insert([_event(booking, payment, "capture_failed", now), *told])
 
 
 def note_void(booking: Booking, payment: Payment, now: datetime) -> None:
-    """The verdict was to give it back. A member whose slot was gone is told so at once."""
-    written = [_event(booking, payment, "payment_refused", now)]
-    if payment.verdict_because == "slot_gone":
-        told = mails.not_charged(booking, amount=payment.amount, payment=str(payment.pk))
-        rows.insert([*written, *told])
-    else:
-        rows.insert(written)
+    """The verdict was to give it back. The member is told so at once, and why."""
+    told = mails.not_charged(
+        booking,
+        amount=payment.amount,
+        payment=str(payment.pk),
+        because=payment.verdict_because,
+    )
+    rows.insert([_event(booking, payment, "payment_refused", now), *told])
 
 
 def _note(booking: Booking, payment: Payment, kind: str, now: datetime) -> None:

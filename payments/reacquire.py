@@ -20,7 +20,7 @@ from holds.states import ACTIVE, EXPIRED
 from payments.lock_objects import LockedMoney
 
 _IN_THE_WAY = """
-    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false)
+    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false), o.exclusive
     FROM bookings_occupancy mine JOIN bookings_occupancy o
       ON o.resource_id = mine.resource_id AND o.during && mine.during
     WHERE mine.booking_id = %s AND o.booking_id <> mine.booking_id AND o.released_at IS NULL
@@ -51,9 +51,14 @@ def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
     booking = money.booking
     if booking.state not in {"pending_payment", EXPIRED}:
         return False
-    _clear_the_way(money, gives_up=gives_up)
+    own = _clear_the_way(money, gives_up=gives_up)
+    if own is None:
+        return False
     try:
         with transaction.atomic():
+            # Undone when the slot turns out to be gone: the newer hold is then not given up.
+            for hold in own:
+                ending.release_locked(hold, money.now, SYSTEM, "The earlier payment arrived")
             if booking.state == EXPIRED:
                 rows.insert(_occupancies_anew(booking.pk))
             else:
@@ -65,29 +70,37 @@ def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
     return True
 
 
-def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> None:
+def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> list[Hold] | None:
+    """Expire others' dead holds; the member's own newer ones, locked, for the caller to release.
+
+    None when somebody else has the slot for sure.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_IN_THE_WAY, [money.booking.pk])
         found = cursor.fetchall()
-    lapsed = {booking_id for booking_id, is_lapsed in found if is_lapsed}
+    lapsed = {booking_id for booking_id, is_lapsed, _ in found if is_lapsed}
     if lapsed:
         ending.expire_locked(sorted(lapsed))
-    for booking_id in {booking_id for booking_id, is_lapsed in found if not is_lapsed}:
-        _supersede(money, booking_id, gives_up=gives_up)
+    own: list[Hold] = []
+    to_close: list[Hold] = []
+    for booking_id, is_lapsed, exclusive in sorted(set(found)):
+        hold = None if is_lapsed else _own(money, booking_id)
+        if hold is not None:
+            (to_close if hold.has_open_checkout else own).append(hold)
+        elif exclusive and not is_lapsed:
+            return None
+    if to_close and not gives_up:
+        raise OwnHoldInTheWay(to_close[0].pk)
+    return own
 
 
-def _supersede(money: LockedMoney, booking_id: UUID, *, gives_up: bool) -> None:
-    """Let go of the member's own newer, unpaid hold; somebody else's stays."""
+def _own(money: LockedMoney, booking_id: UUID) -> Hold | None:
+    """The member's own newer, unpaid hold behind a booking; None for somebody else's."""
     hold = Hold.objects.filter(booking_id=booking_id).first()
     if hold is None or hold.state != ACTIVE or not _same_person(money.hold, hold):
-        return
-    if hold.has_open_checkout:
-        if gives_up:
-            return
-        raise OwnHoldInTheWay(hold.pk)
+        return None
     locked = ending.lock_own(booking_id)
-    if locked is not None and locked.state == ACTIVE and not locked.has_open_checkout:
-        ending.release_locked(locked, money.now, SYSTEM, "The earlier payment arrived")
+    return locked if locked is not None and locked.state == ACTIVE else None
 
 
 def _same_person(one: Hold, other: Hold) -> bool:

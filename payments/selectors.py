@@ -52,8 +52,8 @@ def verdict_page(booking: Booking) -> str:
     if booking.state in {"confirmed", "completed", "no_show"}:
         return "confirmed"
     payments = money_of(booking).payments
-    if any(p.verdict == "void" for p in payments):
-        return "lost"
     if any(p.state in {PROCESSING, "authorised"} for p in payments):
         return "processing"
+    if booking.state != "pending_payment" and any(p.verdict == "void" for p in payments):
+        return "lost"
     return "open"

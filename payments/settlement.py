@@ -7,6 +7,7 @@ however stale the truth is with which another call arrives later.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -18,11 +19,13 @@ from bookings.effects import PAID_TOO_LATE
 from config.kernel import rows
 from config.kernel.clock import now as database_now
 from config.kernel.context import SYSTEM
+from config.kernel.errors import InvalidTransition
 from config.kernel.locks import retried_on_deadlock
 from holds import ending
 from holds import services as holds_services
 from holds import states as hold_states
 from payments import carrying, reacquire, stripe_api
+from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Payment, Signal
 from payments.moves import move_checkout, move_payment
@@ -68,20 +71,33 @@ def settle(*, checkout_id: UUID, source: str, known: stripe_api.Session | None =
     checkout = Checkout.objects.select_related("due").get(pk=checkout_id)
     if not checkout.session_id:
         return Outcome("unpaid")
-    truth = known or stripe_api.fetch_session(checkout)
+    truth = known or _fetched(checkout)
     outcome = _decided(checkout, truth, source)
     if outcome.payment_id is not None:
         carrying.carry_out(outcome.payment_id)
     return outcome
 
 
+def _fetched(checkout: Checkout) -> stripe_api.Session:
+    """Stripe's truth. A session that our key cannot see is for staff to look at."""
+    try:
+        return stripe_api.fetch_session(checkout)
+    except stripe_api.StripeRefused as error:
+        log.error("checkout %s cannot be read at Stripe: %s", checkout.pk, error)
+        Checkout.objects.filter(pk=checkout.pk).update(last_error=str(error)[:2000])
+        raise stripe_api.StripeDown from error
+
+
 def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
-    """Settle every Checkout of a booking that Stripe knows of: what the success page does."""
-    started = Checkout.objects.filter(due__booking_id=booking_id, session_id__isnull=False)
+    """Settle every Checkout of a booking that may have been paid: what the success page does."""
+    started = Checkout.objects.filter(
+        due__booking_id=booking_id, session_id__isnull=False, state__in=[OPEN, COMPLETE]
+    )
     outcomes = []
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
-        record(checkout_id, source, outcome.name)
+        if outcome.name not in {"unpaid", "repeated"}:  # a page that is reloaded says nothing new
+            record(checkout_id, source, outcome.name)
         outcomes.append(outcome)
     return outcomes
 
@@ -99,7 +115,9 @@ def _decided(checkout: Checkout, truth: stripe_api.Session, source: str) -> Outc
         try:
             return _decide(checkout.pk, checkout.due.booking_id, truth, source)
         except reacquire.OwnHoldInTheWay as mine:
-            mine.make_way()
+            # Should the newer hold turn out to be paid, it is settled by now and has the slot.
+            with suppress(PaymentInProgress, InvalidTransition):
+                mine.make_way()
     return _decide(checkout.pk, checkout.due.booking_id, truth, source, gives_up=True)
 
 
@@ -185,6 +203,9 @@ def _judge(
 ) -> Outcome:
     """Write the verdict on an authorised payment."""
     refusal = _refusal(money, checkout, payment, truth)
+    is_late = money.booking.state == "expired" or money.hold.lapses_at <= money.now
+    if not refusal and is_late and money.booking.starts_at <= money.now:
+        refusal = "too_late"  # nobody buys an hour that has begun without them
     if not refusal and not _win_slot(money, truth, source, gives_up=gives_up):
         refusal = "slot_gone"
     if refusal:
@@ -232,8 +253,9 @@ def _win_slot(
         won = reacquire.reacquire(money, gives_up=gives_up)
     if not won:
         return False
-    if not booking.email and truth.email:
-        booking.email, booking.name = truth.email, booking.name or truth.name
+    if not booking.email and 0 < len(truth.email) <= 254:
+        booking.email = truth.email.lower()
+        booking.name = booking.name or truth.name[:200]
         booking.save(update_fields=["email", "name"])
     late = hold.expires_at <= money.now
     ending.confirm_locked(hold, money.now)

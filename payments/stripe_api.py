@@ -101,8 +101,12 @@ def expire_session(checkout: Checkout) -> Session:
                 )
             )
         )
-    except StripeRefused:
-        return fetch_session(checkout)
+    except StripeRefused as refusal:
+        try:
+            return fetch_session(checkout)
+        except StripeRefused:
+            log.error("checkout %s cannot be closed at Stripe: %s", checkout.pk, refusal)
+            raise StripeDown from refusal
 
 
 def fetch_intent(payment: Payment) -> Intent:

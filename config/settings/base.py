@@ -85,8 +85,12 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- Database: PostgreSQL is the only truth -------------------------------------------------
 
 
-def database(process: str) -> dict[str, Any]:
-    """The connection of one process; `DATABASE_URL_WEB` (…_WORKER, …) wins over `DATABASE_URL`."""
+def database(process: str, *, prepared: bool) -> dict[str, Any]:
+    """The connection of one process; `DATABASE_URL_WEB` (…_WORKER, …) wins over `DATABASE_URL`.
+
+    `prepared`: repeated statements are planned once per connection. A PgBouncer that does not know
+    prepared statements needs it off.
+    """
     own = f"DATABASE_URL_{process.upper()}" if process else ""
     url = env.str(own, default="") if own else ""
     config: dict[str, Any] = env.db_url_config(
@@ -105,11 +109,15 @@ def database(process: str) -> dict[str, Any]:
             "max_size": env.int("DATABASE_POOL_SIZE", default=10),
             "timeout": 3,
         }
+    if prepared:
+        options["server_side_binding"] = True
+        options["prepare_threshold"] = 3
     config["OPTIONS"] = options
     return config
 
 
-DATABASES = {"default": database(PROCESS)}
+DATABASE_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=False)
+DATABASES = {"default": database(PROCESS, prepared=DATABASE_PREPARED_STATEMENTS)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: speed only; everything works without it ---------------------------------------------

@@ -13,7 +13,7 @@ from config.up import environment
 environment.adopt()  # the servers of a running `up`, before base reads their addresses
 
 from config.settings.base import *  # noqa: E402, F403
-from config.settings.base import DATA_DIR, SECRET_KEY, env  # noqa: E402
+from config.settings.base import DATA_DIR, PROCESS, SECRET_KEY, database, env  # noqa: E402
 
 
 def _kept_secret_key() -> str:
@@ -37,3 +37,6 @@ SECRET_KEY = SECRET_KEY or _kept_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 WHITENOISE_USE_FINDERS = True
 SILENCED_SYSTEM_CHECKS = ["djstripe.C001", "djstripe.I001"]
+DATABASES = {
+    "default": database(PROCESS, prepared=env.bool("DATABASE_PREPARED_STATEMENTS", default=True))
+}

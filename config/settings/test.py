@@ -1,6 +1,7 @@
 """The test suite's settings: tests/conftest.py starts real servers and fills the environment."""
 
 from config.settings.base import *  # noqa: F403
+from config.settings.base import PROCESS, database, env
 
 SECRET_KEY = "for-tests-only-not-a-secret-" + "x" * 30
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
@@ -8,3 +9,6 @@ WHITENOISE_USE_FINDERS = True
 # dj-stripe's tables from its models: half a second instead of half a minute.
 MIGRATION_MODULES = {"djstripe": None}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DATABASES = {
+    "default": database(PROCESS, prepared=env.bool("DATABASE_PREPARED_STATEMENTS", default=True))
+}

@@ -2,7 +2,7 @@
 
 SCRIPT = """
 \\set room random(0, :rooms - 1)
-\\set slot random(0, 20000000)
+\\set slot random(2000000, 900000000)
 SELECT quote_literal(gen_random_uuid()) AS b, quote_literal(gen_random_uuid()) AS l,
  quote_literal(gen_random_uuid()) AS h \\gset
 SELECT quote_literal(id) AS r, quote_literal(workspace_id) AS w

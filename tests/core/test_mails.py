@@ -58,13 +58,16 @@ class _Links(HTMLParser):
         self.text += data
 
 
+PRICE = Money(4500, "NZD")
 KINDS = {
     "confirmation": lambda b: mails.confirmation(b),
     "cancellation": lambda b: mails.cancellation(b, "The boiler & <pipes> broke"),
     "expiry": lambda b: mails.expiry(b),
     "released": lambda b: mails.released_by_staff(b, "We need <it>"),
     "reminder": lambda b: mails.reminder(b),
-    "not_charged": lambda b: mails.not_charged(b, amount=Money(4500, "NZD"), payment="1"),
+    "not_charged": lambda b: mails.not_charged(b, amount=PRICE, payment="1", because="slot_gone"),
+    "paid_twice": lambda b: mails.not_charged(b, amount=PRICE, payment="1", because="duplicate"),
+    "capture_failed": lambda b: mails.capture_failed(b, amount=PRICE),
 }
 
 

@@ -1,19 +1,21 @@
 """A payment that comes late: the slot is won back, or nothing is charged (design.md §6)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bookings import services as bookings_services
-from bookings.models import Occupancy, Resource
+from bookings.models import Booking, Occupancy, Resource
 from bookings.rules import Window
+from config.kernel import clock
 from config.kernel.context import SYSTEM
 from holds import services as holds_services
 from holds.claims import Claimant
 from holds.models import Hold
 from holds.services import expire_lapsed
-from payments import tasks
+from payments import cancelling, tasks
 from payments.errors import PaymentInProgress
 from payments.models import Payment
 from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of, tomorrow
@@ -40,10 +42,10 @@ AFTERWARDS = pytest.mark.parametrize("tidied", [True, False], ids=["tidied", "un
 
 
 def paid_late(
-    sandbox: SandboxClient, resource: Resource, quantity: int = 1, **options: Any
+    sandbox: SandboxClient, resource: Resource, quantity: int = 1, end: int = 10, **options: Any
 ) -> Hold:
     """A hold that lapsed while its payment was on its way."""
-    held = hold(line(resource, quantity=quantity), **options)
+    held = hold(line(resource, 9, end, quantity=quantity), **options)
     pay(sandbox, start(held))
     lapse(held)
     return held
@@ -244,8 +246,7 @@ def test_paying_for_both_ones_holds_charges_once(sandbox: SandboxClient) -> None
     newer = hold(line(room), claimant=ANA)
     pay(sandbox, start(newer))
 
-    with pytest.raises(PaymentInProgress):
-        settle(latest(held))  # the newer one turned out to be paid, and was settled
+    # The newer one turns out to be paid and is settled on the way; it has the slot.
     assert settle(latest(held)) == "voided"
 
     assert_paid_once(sandbox, newer)
@@ -313,3 +314,46 @@ def test_paid_in_the_last_second_goes_one_way_only(
         assert live(held.booking) == 0
         assert_never_charged(sandbox, held)
         assert not Payment.objects.filter(verdict="capture").exists()
+
+
+# --- What must not be bought, and what must not be given up --------------------------------------
+
+
+def test_an_hour_that_has_begun_is_not_sold_to_a_late_payer(sandbox: SandboxClient) -> None:
+    held = paid_late(sandbox, make_room())
+    Booking.objects.filter(pk=held.booking_id).update(starts_at=clock.now() - timedelta(minutes=1))
+
+    assert settle(latest(held)) == "voided"
+    assert Payment.objects.get().verdict_because == "too_late"
+    assert_never_charged(sandbox, held)
+    assert mails(held).count("not_charged") == 1
+
+
+def test_a_newer_hold_is_kept_when_the_late_payment_loses_anyway(sandbox: SandboxClient) -> None:
+    room = make_room()
+    held = paid_late(sandbox, room, claimant=ANA, end=11)
+    newer = hold(line(room, 9, 10), claimant=ANA)
+    hold(line(room, 10, 11))
+
+    assert settle(latest(held)) == "voided"
+    assert state_of(newer) == ("active", "pending_payment")
+    assert live(newer.booking) == 1
+
+
+def test_cancelling_waits_for_a_capture_on_its_way(sandbox: SandboxClient) -> None:
+    held = hold(line(make_room()))
+    checkout = start(held)
+    pay(sandbox, checkout)
+    fault = sandbox.fault(
+        "error_500_before", times=None, match={"operation": "payment_intents.capture"}
+    )
+    settle(checkout)
+    with pytest.raises(PaymentInProgress):
+        cancelling.cancel(booking_id=held.booking_id, actor=SOMEBODY)
+    assert state_of(held) == ("confirmed", "confirmed")
+
+    sandbox.clear(fault)
+    heal(2)
+    cancelling.cancel(booking_id=held.booking_id, actor=SOMEBODY, reason="Asked by telephone")
+    assert state_of(held)[1] == "cancelled"
+    assert live(held.booking) == 0

@@ -139,7 +139,7 @@ def test_a_duplicate_is_voided_and_the_booking_stays(sandbox: SandboxClient, fir
     refused = payment_of(both[1 - first])
     assert (refused.state, refused.verdict_because) == ("voided", "duplicate")
     assert intent_at(sandbox, both[1 - first])["status"] == "canceled"
-    assert mails(held) == ["confirmation"]
+    assert mails(held) == ["confirmation", "paid_twice"]
 
 
 def test_duplicates_settled_at_once(sandbox: SandboxClient) -> None:

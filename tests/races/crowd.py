@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,7 +76,9 @@ class Crowd:
             async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=limits) as client:
                 await script(self, client)
 
-        asyncio.run(together())
+        # In a thread of its own: the browser tests leave their loop running in the main one.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            aside.submit(asyncio.run, together()).result()
         return self.answers
 
     def deadlocks(self) -> int:

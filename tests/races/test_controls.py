@@ -171,6 +171,13 @@ def test_the_constraint_arbitrates_even_when_the_claim_takes_no_lock(monkeypatch
             workspace_id=workspace_id, resource_ids=resource_ids
         ),
     )
+    monkeypatch.setattr(
+        lock_objects,
+        "lock_rules_unless_taken",
+        lambda **asked: rules_for(
+            workspace_id=asked["workspace_id"], resource_ids=[asked["resource_id"]]
+        )[asked["resource_id"]],
+    )
     looked = threading.Barrier(CLIENTS)
     look = claims._look
 
