@@ -101,7 +101,7 @@ def test_keys_and_mouse_choose_a_window(open_page: NewPage) -> None:
     focused = page.locator("*:focus")
     for _ in range(12):
         page.keyboard.press("Tab")
-        if focused.evaluate("e => Boolean(e.closest('.col'))"):
+        if page.evaluate("Boolean(document.activeElement?.closest('.col'))"):
             break
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
@@ -118,7 +118,7 @@ def test_keys_and_mouse_choose_a_window(open_page: NewPage) -> None:
 
     for _ in range(40):
         page.keyboard.press("Tab")
-        if focused.evaluate("e => e.textContent.startsWith('Hold it')"):
+        if page.evaluate("document.activeElement?.textContent.startsWith('Hold it')"):
             break
     page.keyboard.press("Enter")
     expect(page.locator(".clock")).to_be_visible()
