@@ -53,7 +53,7 @@ _PROBE = """
     SELECT (SELECT now FROM clock),
            (SELECT array_agg(DISTINCT booking_id) FROM found WHERE lapsed),
            (SELECT min(position) - 1 FROM found WHERE exclusive AND NOT lapsed
-             AND booking_id IS DISTINCT FROM %(own)s)
+             AND booking_id <> ALL(%(own)s::uuid[]))
 """
 _LIVE_HOLDS = """
     SELECT count(*) FILTER (WHERE member_id = %(member)s),
@@ -61,7 +61,7 @@ _LIVE_HOLDS = """
            count(*) FILTER (WHERE address = %(address)s)
     FROM holds_hold
     WHERE state = 'active' AND workspace_id = %(workspace)s AND lapses_at > clock_timestamp()
-      AND id IS DISTINCT FROM %(own)s
+      AND id <> ALL(%(own)s::uuid[])
       AND (member_id = %(member)s OR (visitor = %(visitor)s AND visitor <> '')
            OR address = %(address)s)
 """
@@ -106,7 +106,7 @@ class _Claim:
     claimant: Claimant
     actor: Actor
     ttl_seconds: int | None
-    own: Hold | None
+    own: list[Hold]
     rules: dict[UUID, Rules] = field(default_factory=dict)
     now: datetime = field(init=False)
 
@@ -117,24 +117,24 @@ def claim(
     lines: Sequence[LineRequest],
     claimant: Claimant,
     actor: Actor,
-    token: str = "",
+    token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
 ) -> Hold:
     """Hold every line, or none, for `ttl_seconds` (60 to 7200; default by resource, workspace).
 
     Must run inside a transaction, that of its idempotency record. With the token of an earlier
-    live hold: the same lines return that hold; other lines replace it.
+    live hold: the same lines return that hold; other lines replace it. Several tokens name several
+    holds of theirs, all of which are replaced.
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
-    index of the line, TooManyHolds (429), and CheckoutOpen when the hold to be replaced has an open
-    Checkout, which payments closes first.
+    index of the line, TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open
+    Checkout, which payments closes before it tries again.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds)
-    own = Hold.objects.select_related("booking").filter(token=token).first() if token else None
-    if own is not None and own.workspace_id != workspace.pk:
-        own = None
-    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, own)
+    tokens = [token] if isinstance(token, str) and token else list(token)
+    mine = Hold.objects.filter(token__in=tokens, workspace=workspace).order_by("booking_id")
+    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, list(mine) if tokens else [])
     _limit(request)
     _lock(request)
     kept = _probe(request)
@@ -176,7 +176,7 @@ def _limit(request: _Claim) -> None:
                 "visitor": who.visitor,
                 "address": who.address,
                 "workspace": workspace.pk,
-                "own": request.own.pk if request.own else None,
+                "own": [hold.pk for hold in request.own],
             },
         )
         of_member, of_visitor, of_address = cursor.fetchone()
@@ -194,9 +194,9 @@ def _lock(request: _Claim) -> None:
     ids = set(wanted)
     if request.own:
         ids |= set(
-            Occupancy.objects.filter(booking_id=request.own.booking_id).values_list(
-                "resource_id", flat=True
-            )
+            Occupancy.objects.filter(
+                booking_id__in=[hold.booking_id for hold in request.own]
+            ).values_list("resource_id", flat=True)
         )
     request.rules = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
     for index, line in enumerate(request.lines):
@@ -230,25 +230,28 @@ def _look(request: _Claim) -> tuple[datetime, list[UUID] | None, int | None]:
             {
                 "resources": [line.resource_id for line in request.lines],
                 "windows": [f"[{w.start.isoformat()},{w.end.isoformat()})" for w in occupied],
-                "own": request.own.booking_id if request.own else None,
+                "own": [hold.booking_id for hold in request.own],
             },
         )
         return cursor.fetchone()
 
 
 def _same_or_replaced(request: _Claim) -> Hold | None:
-    """The visitor's own live hold is returned when it is the same, else released first."""
-    own = ending.lock_own(request.own.booking_id)  # type: ignore[union-attr]
-    if own is None or own.state != ACTIVE or own.lapses_at <= request.now:
-        return None
-    held = Line.objects.filter(booking_id=own.booking_id).values_list(
-        "resource_id", "starts_at", "ends_at", "quantity"
-    )
-    if set(held) == {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in request.lines}:
-        return own
-    if own.has_open_checkout:
-        raise CheckoutOpen(own.pk)
-    ending.release_locked(own, request.now, request.actor, "Replaced by another choice")
+    """The visitor's own live hold is returned when it is the same, else all are released first."""
+    found = [ending.lock_own(hold.booking_id) for hold in request.own]
+    live = [h for h in found if h and h.state == ACTIVE and h.lapses_at > request.now]
+    wanted = {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in request.lines}
+    for own in live:
+        held = Line.objects.filter(booking_id=own.booking_id).values_list(
+            "resource_id", "starts_at", "ends_at", "quantity"
+        )
+        if set(held) == wanted:
+            return own
+    paying = [own.pk for own in live if own.has_open_checkout]
+    if paying:
+        raise CheckoutOpen(*paying)
+    for own in live:
+        ending.release_locked(own, request.now, request.actor, "Replaced by another choice")
     return None
 
 

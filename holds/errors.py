@@ -31,6 +31,11 @@ class CheckoutOpen(DomainError):
     status = 409
     detail = "A payment is open for this hold."
 
-    def __init__(self, hold_id: Any) -> None:
-        super().__init__(hold_id=str(hold_id))
-        self.hold_id = hold_id
+    def __init__(self, *hold_ids: Any) -> None:
+        super().__init__(hold_id=str(hold_ids[0]))
+        self.hold_ids = hold_ids
+
+    @property
+    def is_final(self) -> bool:
+        """Never kept for replays: payments closes the Checkouts and tries again."""
+        return False

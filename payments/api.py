@@ -68,7 +68,6 @@ class HoldListView(ApiView):
         """Claim. All lines or none; `slot_taken` names the line and the nearest free window."""
         asked = _claim(self.body())
         workspace, lines = self.workspace, asked.lines
-        token = asked.token and holding.prepare(workspace=workspace, lines=lines, token=asked.token)
 
         def place() -> Answer:
             try:
@@ -77,14 +76,14 @@ class HoldListView(ApiView):
                     lines=lines,
                     claimant=asked.claimant,
                     actor=self.actor,
-                    token=token,
+                    token=asked.token,
                     ttl_seconds=asked.ttl_seconds,
                 )
             except (SlotTaken, IntegrityError) as error:
                 raise with_next_free(error, workspace.id, lines) from error
-            return Answer(201, hold_json(hold, _lines_of(hold, lines, token)))
+            return Answer(201, hold_json(hold, _lines_of(hold, lines, asked.token)))
 
-        return self.idempotently("holds.create", request.data, place)
+        return holding.placed(lambda: self.idempotently("holds.create", request.data, place))
 
 
 class HoldView(HoldReadView):

@@ -1,43 +1,72 @@
 """Placing and letting go of holds where Stripe may have to be asked first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 from uuid import UUID
 
-from bookings.models import Line
+from bookings.models import Occupancy
+from bookings.selectors import rules_for
 from config.kernel.context import Actor
 from config.kernel.errors import NotFound
 from holds import services
 from holds.claims import Claimant, LineRequest
 from holds.errors import CheckoutOpen
 from holds.models import Hold
-from holds.selectors import by_token, live_of_visitor
-from holds.states import ACTIVE
+from holds.selectors import live_of_visitor
 from members.models import Member, Workspace
 from payments import checkouts
 from payments.errors import PaymentInProgress
 
-__all__ = ["Claimant", "LineRequest", "let_go", "place", "prepare"]
+T = TypeVar("T")
+
+__all__ = ["Claimant", "LineRequest", "let_go", "own_in_the_way", "place", "placed"]
 
 
-def prepare(
+def own_in_the_way(
     *,
     workspace: Workspace,
     lines: Sequence[LineRequest],
-    token: str = "",
     visitor: str = "",
     member: Member | None = None,
-) -> str:
-    """Before a claim's transaction: find the visitor's own hold and close its Checkout if need be.
+) -> list[str]:
+    """Tokens of a visitor's holds that take, buffers included, some of what the lines would take.
 
-    Returns the token to claim with: the one given, or that of a hold of theirs which would be in
-    their own way, or an empty string. Raises PaymentInProgress, TemporarilyUnavailable.
+    It only looks; a claim with these tokens replaces them under its locks.
     """
-    own = by_token(token) if token else _own_in_the_way(workspace, lines, visitor, member)
-    if own is None or own.workspace_id != workspace.pk:
-        return ""
-    if own.state == ACTIVE and own.has_open_checkout and not _same_lines(own, lines):
-        checkouts.close_all(own)
-    return own.token
+    mine = live_of_visitor(workspace=workspace, visitor=visitor, member=member)
+    tokens = {hold.booking_id: hold.token for hold in mine}
+    if not tokens:
+        return []
+    rules = rules_for(workspace_id=workspace.pk, resource_ids={ln.resource_id for ln in lines})
+    in_the_way: set[UUID] = set()
+    for line in lines:
+        if line.resource_id in rules:
+            taken = rules[line.resource_id].occupied(line.window)
+            in_the_way.update(
+                Occupancy.objects.filter(
+                    booking_id__in=tokens,
+                    resource_id=line.resource_id,
+                    released_at=None,
+                    during__overlap=(taken.start, taken.end),
+                ).values_list("booking_id", flat=True)
+            )
+    return [token for booking_id, token in tokens.items() if booking_id in in_the_way]
+
+
+def placed(attempt: Callable[[], T]) -> T:
+    """Attempt a claim through its idempotency record; Checkouts in its way are closed in between.
+
+    Stripe is asked only once the claim itself was worked on and found them open: a replay, or a
+    request that is refused before, closes nothing. Raises PaymentInProgress when one of them is
+    paid, TemporarilyUnavailable when Stripe does not answer; the holds are kept then.
+    """
+    for _ in range(3):
+        try:
+            return attempt()
+        except CheckoutOpen as error:
+            for hold in Hold.objects.filter(pk__in=error.hold_ids).order_by("pk"):
+                checkouts.close_all(hold)
+    raise PaymentInProgress  # somebody keeps opening new ones
 
 
 def place(
@@ -46,10 +75,10 @@ def place(
     lines: Sequence[LineRequest],
     claimant: Claimant,
     actor: Actor,
-    token: str = "",
+    token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
 ) -> Hold:
-    """Claim inside the caller's transaction (see `holds.claims.claim`); `prepare` goes before."""
+    """Claim inside the caller's transaction (see `holds.claims.claim`), itself within `placed`."""
     return services.claim(
         workspace=workspace,
         lines=lines,
@@ -76,24 +105,3 @@ def let_go(*, hold_id: UUID, actor: Actor, reason: str = "") -> Hold:
                 raise NotFound("There is no such hold.") from None
             checkouts.close_all(hold)
     raise PaymentInProgress  # somebody keeps opening new ones
-
-
-def _own_in_the_way(
-    workspace: Workspace, lines: Sequence[LineRequest], visitor: str, member: Member | None
-) -> Hold | None:
-    if not visitor and member is None:
-        return None
-    wanted = {line.resource_id: line.window for line in lines}
-    for hold in live_of_visitor(workspace=workspace, visitor=visitor, member=member):
-        for line in Line.objects.filter(booking_id=hold.booking_id, resource_id__in=wanted):
-            window = wanted[line.resource_id]
-            if line.starts_at < window.end and window.start < line.ends_at:
-                return hold
-    return None
-
-
-def _same_lines(hold: Hold, lines: Sequence[LineRequest]) -> bool:
-    held = Line.objects.filter(booking_id=hold.booking_id).values_list(
-        "resource_id", "starts_at", "ends_at", "quantity"
-    )
-    return set(held) == {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in lines}

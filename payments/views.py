@@ -65,21 +65,21 @@ def _placed(request: HttpRequest, resource: Resource, line: LineRequest) -> Answ
         address=address_of(request),
         limited=True,
     )
-    token = holding.prepare(
-        workspace=resource.workspace, lines=[line], visitor=who.visitor, member=who.member
-    )
 
     def work() -> Answer:
+        own = holding.own_in_the_way(
+            workspace=resource.workspace, lines=[line], visitor=who.visitor, member=who.member
+        )
         hold = holding.place(
             workspace=resource.workspace,
             lines=[line],
             claimant=who,
             actor=actor_of(request),
-            token=token,
+            token=own,
         )
         return Answer(201, {"token": hold.token})
 
-    return submitted(request, "pages.hold", _asked(resource, line), work)
+    return holding.placed(lambda: submitted(request, "pages.hold", _asked(resource, line), work))
 
 
 def _asked(resource: Resource, line: LineRequest) -> dict[str, Any]:
