@@ -18,8 +18,9 @@ from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.models import Booking, Line, Occupancy
 from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
+from bookings.selectors import rules_for
 from bookings.services import Move, event_for
-from config.kernel import locks, rows
+from config.kernel import clock, locks, rows
 from config.kernel.context import Actor
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput
@@ -190,6 +191,9 @@ def _limit(request: _Claim) -> None:
 
 def _lock(request: _Claim) -> None:
     """Lock the resources asked for, and those of the hold to be replaced, in one order."""
+    if len(request.lines) == 1 and not request.own:
+        _lock_one(request)
+        return
     wanted = {line.resource_id for line in request.lines}
     ids = set(wanted)
     if request.own:
@@ -204,6 +208,24 @@ def _lock(request: _Claim) -> None:
             raise UnknownResource(line=index)
 
 
+def _lock_one(request: _Claim) -> None:
+    """The usual claim. Of a crowd, those who come after the first need not wait for the lock."""
+    line = request.lines[0]
+    rules = lock_objects.lock_rules_unless_taken(
+        workspace_id=request.workspace.pk, resource_id=line.resource_id, window=line.window
+    )
+    if rules is not None:
+        request.rules = {line.resource_id: rules}
+        return
+    known = rules_for(workspace_id=request.workspace.pk, resource_ids=[line.resource_id])
+    if line.resource_id not in known:
+        raise UnknownResource(line=0)
+    check_window(
+        known[line.resource_id], line.window, quantity=line.quantity, now=clock.now(), line=0
+    )
+    raise SlotTaken(line=0)
+
+
 def _probe(request: _Claim) -> Hold | None:
     """Under the locks: clear what lapsed, deal with the visitor's own hold, find what is taken."""
     now, lapsed, taken = _look(request)
@@ -213,13 +235,9 @@ def _probe(request: _Claim) -> Hold | None:
         check_window(rules, line.window, quantity=line.quantity, now=now, line=index)
     if lapsed:
         ending.expire_locked(lapsed)
-    if request.own:
-        kept = _same_or_replaced(request)
-        if kept is not None:
-            return kept
     if taken is not None:
         raise SlotTaken(line=taken)
-    return None
+    return _same_or_replaced(request) if request.own else None
 
 
 def _look(request: _Claim) -> tuple[datetime, list[UUID] | None, int | None]:

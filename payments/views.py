@@ -205,8 +205,8 @@ def _settled(booking: Booking) -> str:
         return known
     try:
         outcomes = settle_booking(booking_id=booking.pk, source=Signal.Source.SUCCESS_PAGE)
-    except TemporarilyUnavailable:
-        log.info("Stripe is away; booking %s is shown as processing", booking.pk)
+    except DomainError as error:
+        log.info("booking %s is shown as processing: %s", booking.pk, error)
         return "processing"
     booking.refresh_from_db()
     verdict = verdict_page(booking)
