@@ -44,7 +44,8 @@ def release(
     """Give up an active hold. One that has ended already stays as it ended.
 
     Raises NotFound, InvalidTransition when it is confirmed, and CheckoutOpen when a Checkout is
-    open: `payments.holding.let_go` closes it at Stripe and then says `checkout_closed`.
+    open: `payments.holding.let_go` closes it at Stripe, which takes the mark off the hold, and
+    asks again. `checkout_closed` is for a caller who knows that no session is open any more.
     """
     with transaction.atomic():
         found = _locked(hold_id)
