@@ -171,6 +171,7 @@ _AGREE = f"""
     RETURN NULL;
 """
 _AGREE_DECLARE = [("subject", "uuid"), ("booking_state", "text"), ("made_here", "boolean")]
+_BELONGS_DECLARE = [*_AGREE_DECLARE, ("of_workspace", "uuid")]
 
 # A booking that this very transaction has inserted is nobody else's yet: it needs no lock. (Its
 # xmin is a 32-bit transaction id; one made under a savepoint merely takes the longer way.)
@@ -205,10 +206,11 @@ occupancy_agrees = deferred(
 line_belongs = deferred(
     "belongs",
     f"""
-        SELECT b.state, {MADE_HERE} INTO booking_state, made_here
-        FROM bookings_booking b JOIN bookings_resource r ON r.id = NEW.resource_id
-        WHERE b.id = NEW.booking_id AND b.workspace_id = r.workspace_id;
-        IF NOT FOUND THEN
+        SELECT b.workspace_id, b.state, {MADE_HERE} INTO of_workspace, booking_state, made_here
+        FROM bookings_booking b WHERE b.id = NEW.booking_id;
+        IF of_workspace IS DISTINCT FROM (
+            SELECT r.workspace_id FROM bookings_resource r WHERE r.id = NEW.resource_id
+        ) THEN
             {refuse("line_within_workspace", "a line stays within its booking''s workspace")}
         END IF;
         IF made_here AND booking_state = 'pending_payment' THEN
@@ -218,18 +220,19 @@ line_belongs = deferred(
         {_AGREE}
     """,
     pgtrigger.Insert,
-    declare=_AGREE_DECLARE,
+    declare=_BELONGS_DECLARE,
 )
 
 occupancy_belongs = deferred(
     "belongs",
     f"""
-        SELECT b.state, {MADE_HERE} INTO booking_state, made_here
-        FROM bookings_booking b
-        JOIN bookings_line l ON l.id = NEW.line_id AND l.booking_id = b.id
-        JOIN bookings_resource r ON r.id = NEW.resource_id AND r.workspace_id = b.workspace_id
-        WHERE b.id = NEW.booking_id;
-        IF NOT FOUND THEN
+        SELECT b.workspace_id, b.state, {MADE_HERE} INTO of_workspace, booking_state, made_here
+        FROM bookings_booking b WHERE b.id = NEW.booking_id;
+        IF NEW.booking_id IS DISTINCT FROM (
+            SELECT l.booking_id FROM bookings_line l WHERE l.id = NEW.line_id
+        ) OR of_workspace IS DISTINCT FROM (
+            SELECT r.workspace_id FROM bookings_resource r WHERE r.id = NEW.resource_id
+        ) THEN
             {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
         END IF;
         IF made_here AND booking_state = 'pending_payment' THEN
@@ -239,7 +242,7 @@ occupancy_belongs = deferred(
         {_AGREE}
     """,
     pgtrigger.Insert,
-    declare=_AGREE_DECLARE,
+    declare=_BELONGS_DECLARE,
 )
 
 resource_belongs = deferred(

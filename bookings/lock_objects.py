@@ -9,20 +9,23 @@ from django.db.models import QuerySet
 
 from bookings.models import Booking, Resource
 from bookings.rules import Rules, Window
-from bookings.rules_query import RULES_SQL, rules_from
+from bookings.rules_query import BY_ID, ONE_BY_ID, RULES_SQL, rules_from
 from config.kernel import clock
 from config.kernel.locks import lock_ids, locked, require_transaction
 
-_NOT_TAKEN = """
-    AND r.id = %s AND NOT EXISTS (
-        SELECT 1 FROM bookings_occupancy o
-        WHERE o.exclusive AND o.resource_id = r.id AND o.released_at IS NULL
-          AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
-          AND o.during && tstzrange(
-              %s::timestamptz - make_interval(secs => r.buffer_before_seconds),
-              %s::timestamptz + make_interval(secs => r.buffer_after_seconds))
-    )
-"""
+# The clock stands outside of the locking part, so that it is read after the lock is had.
+LOCK_IF_FREE = f"""
+    SELECT found.*, clock_timestamp() FROM (
+        {RULES_SQL} {ONE_BY_ID} AND r.mode = 'exclusive' AND NOT EXISTS (
+            SELECT 1 FROM bookings_occupancy o
+            WHERE o.exclusive AND o.resource_id = r.id AND o.released_at IS NULL
+              AND o.during && tstzrange(
+                  %(start)s::timestamptz - make_interval(secs => r.buffer_before_seconds),
+                  %(end)s::timestamptz + make_interval(secs => r.buffer_after_seconds))
+        )
+        FOR NO KEY UPDATE OF r
+    ) AS found
+"""  # noqa: S608
 _LOCK_OF_BOOKING = """
     SELECT id FROM bookings_resource
     WHERE id IN (SELECT resource_id FROM bookings_occupancy WHERE booking_id = ANY(%s))
@@ -40,29 +43,37 @@ def lock_rules(*, workspace_id: UUID, resource_ids: Iterable[UUID]) -> dict[UUID
     require_transaction()
     with connection.cursor() as cursor:
         cursor.execute(
-            RULES_SQL + " AND r.id = ANY(%s) ORDER BY r.id FOR NO KEY UPDATE OF r",
-            [workspace_id, lock_ids(resource_ids)],
+            f"{RULES_SQL}{BY_ID} ORDER BY r.id FOR NO KEY UPDATE OF r",
+            {"workspace": workspace_id, "ids": lock_ids(resource_ids)},
         )
         return rules_from(cursor.fetchall())
 
 
-def lock_rules_unless_taken(
+def lock_rules_if_free(
     *, workspace_id: UUID, resource_id: UUID, window: Window
-) -> Rules | None:
-    """Lock one active resource and read its rules, unless it is unknown or taken for the window.
+) -> tuple[Rules, datetime] | None:
+    """Lock an exclusive resource whose window nobody has; its rules, and the time once locked.
 
-    For crowds: who finds the window taken does not queue for the lock. None is no verdict on its
-    own but for a resource that exists, and finding it free is none at all: that is asked again
-    under the lock, and the constraint decides.
+    For the usual claim, which needs no second look: what came in while it waited for the lock, the
+    constraint refuses. None is no verdict, and took no lock: the resource may be unknown or a pool,
+    or there may be somebody, live or lapsed, in the window.
     """
     require_transaction()
     with connection.cursor() as cursor:
         cursor.execute(
-            RULES_SQL + _NOT_TAKEN + " FOR NO KEY UPDATE OF r",
-            [workspace_id, resource_id, window.start, window.end],
+            LOCK_IF_FREE,
+            {
+                "workspace": workspace_id,
+                "id": resource_id,
+                "start": window.start,
+                "end": window.end,
+            },
         )
-        found = rules_from(cursor.fetchall())
-    return found.get(resource_id)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    *columns, now = row
+    return rules_from([columns])[resource_id], now
 
 
 def lock_resources_of(booking_ids: Iterable[UUID]) -> None:

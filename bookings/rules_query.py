@@ -30,8 +30,11 @@ RULES_SQL = """
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
-    WHERE r.workspace_id = %s AND r.is_active
 """
+OF_WORKSPACE = " WHERE r.workspace_id = %(workspace)s AND r.is_active"
+# `IS TRUE` keeps the planner from walking through all of a workspace's resources to find these.
+BY_ID = " WHERE r.id = ANY(%(ids)s) AND (r.workspace_id = %(workspace)s) IS TRUE AND r.is_active"
+ONE_BY_ID = BY_ID.replace("ANY(%(ids)s)", "%(id)s")
 
 
 def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:

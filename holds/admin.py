@@ -85,7 +85,7 @@ class HoldAdminBase(ReadOnlyAdmin):
 
     @display(description="what")
     def what(self, hold: Hold) -> str:
-        return lines_said(list(hold.booking.lines.all()))
+        return lines_said(hold.lines)
 
     @display(description="who")
     def who(self, hold: Hold) -> str:

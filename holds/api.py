@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.api import booking_brief
-from bookings.models import Line
 from config.api import ApiView, etag, rfc3339
 from config.api_schemas import answers, idempotency_header
 from config.kernel.errors import NotFound
@@ -26,7 +25,7 @@ class HoldReadView(ApiView):
     def get(self, request: Request, hold_id: UUID) -> Response:
         """A hold as it is now: one whose time is up reads `expired` at once."""
         hold = find_hold(self.workspace, hold_id)
-        body = hold_json(hold, list(hold.booking.lines.all()), now=hold.now)
+        body = hold_json(hold, now=hold.now)
         return Response(body, headers={"ETag": etag(hold.booking.version)})
 
 
@@ -45,8 +44,7 @@ class HoldExtendView(ApiView):
 
         def extend() -> Answer:
             extended = services.extend(hold_id=hold.id, actor=self.actor)
-            lines = list(hold.booking.lines.all())
-            return Answer(200, hold_json(extended, lines))
+            return Answer(200, hold_json(extended))
 
         return self.idempotently("holds.extend", {"hold": str(hold_id)}, extend, required=False)
 
@@ -65,7 +63,7 @@ def find_hold(workspace: Workspace, hold_id: UUID) -> Any:
     return found
 
 
-def hold_json(hold: Hold, lines: list[Line], *, now: datetime | None = None) -> dict[str, Any]:
+def hold_json(hold: Hold, *, now: datetime | None = None) -> dict[str, Any]:
     """A hold from the rows at hand; with `now`, an active one that lapsed reads expired."""
     lapsed = now is not None and hold.state == states.ACTIVE and hold.lapses_at <= now
     return {
@@ -73,5 +71,5 @@ def hold_json(hold: Hold, lines: list[Line], *, now: datetime | None = None) -> 
         "token": hold.token,
         "state": states.EXPIRED if lapsed else hold.state,
         "expires_at": rfc3339(hold.expires_at),
-        "booking": booking_brief(hold.booking, lines),
+        "booking": booking_brief(hold.booking, hold.lines),
     }

@@ -3,8 +3,9 @@
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
+from django.utils.functional import cached_property
 
-from bookings.models import Booking
+from bookings.models import Booking, Line
 from config.kernel.ids import new_id, new_token
 from config.kernel.triggers import deferred, refuse, undeletable
 from holds.states import HOLD_STATES
@@ -44,9 +45,8 @@ class Hold(models.Model):
             deferred(
                 "belongs",
                 f"""
-                    IF NOT EXISTS (
-                        SELECT 1 FROM bookings_booking b
-                        WHERE b.id = NEW.booking_id AND b.workspace_id = NEW.workspace_id
+                    IF NEW.workspace_id IS DISTINCT FROM (
+                        SELECT b.workspace_id FROM bookings_booking b WHERE b.id = NEW.booking_id
                     ) THEN
                         {refuse("hold_within_workspace", "a hold stays in its workspace")}
                     END IF;
@@ -70,3 +70,8 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"hold of {self.booking.reference}"
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The booking's lines; a claim leaves those that it has just written."""
+        return list(self.booking.lines.all())

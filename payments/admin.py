@@ -85,7 +85,7 @@ class HoldAdmin(HoldAdminBase):
         return ask_then_do(request, self.admin_site, Hold, self._release(request, hold))
 
     def _release(self, request: HttpRequest, hold: Hold) -> Deed:
-        effects = [f"{lines_said(list(hold.booking.lines.all()))} is free for others at once."]
+        effects = [f"{lines_said(hold.lines)} is free for others at once."]
         if hold.has_open_checkout:
             effects.append(
                 "They are on the payment page now. It is closed first; if they have paid by then, "

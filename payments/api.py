@@ -81,7 +81,7 @@ class HoldListView(ApiView):
                 )
             except (SlotTaken, IntegrityError) as error:
                 raise with_next_free(error, workspace.id, lines) from error
-            return Answer(201, hold_json(hold, _lines_of(hold, lines, asked.token)))
+            return Answer(201, hold_json(hold))
 
         return holding.placed(lambda: self.idempotently("holds.create", request.data, place))
 
@@ -167,26 +167,6 @@ def _line(fields: Fields) -> LineRequest:
     if line.end <= line.start:
         fields.refuse("end", "The end comes after the start.")
     return line
-
-
-def _lines_of(hold: Hold, asked: list[LineRequest], token: str) -> list[Line]:
-    """The hold's lines: as asked for and priced just now, without asking the database.
-
-    With a token it may be the earlier hold, whose lines may stand in another order.
-    """
-    if token:
-        return list(hold.booking.lines.all())
-    priced = hold.booking.price["lines"]
-    return [
-        Line(
-            resource_id=line.resource_id,
-            starts_at=line.start,
-            ends_at=line.end,
-            quantity=line.quantity,
-            amount_minor=price["total_minor"],
-        )
-        for line, price in zip(asked, priced, strict=True)
-    ]
 
 
 def _url(fields: Fields, name: str) -> str:

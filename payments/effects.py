@@ -10,8 +10,8 @@ def owe(happening: Happening) -> list[Due]:
     booking = happening.subject.booking
     return [
         Due(
-            workspace=booking.workspace,
-            booking=booking,
+            workspace_id=booking.workspace_id,
+            booking_id=booking.pk,
             amount_minor=booking.total_minor,
             currency=booking.currency,
             created_at=happening.at,

@@ -41,9 +41,8 @@ class Due(models.Model):
             deferred(
                 "belongs",
                 f"""
-                    IF NOT EXISTS (
-                        SELECT 1 FROM bookings_booking b
-                        WHERE b.id = NEW.booking_id AND b.workspace_id = NEW.workspace_id
+                    IF NEW.workspace_id IS DISTINCT FROM (
+                        SELECT b.workspace_id FROM bookings_booking b WHERE b.id = NEW.booking_id
                     ) THEN
                         {refuse("due_within_workspace", "a due stays in its booking''s workspace")}
                     END IF;

@@ -5,9 +5,10 @@ several tables; `insert` sends them together, as data-modifying CTEs, instead of
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import connection, models
@@ -15,12 +16,22 @@ from django.db.models.expressions import DatabaseDefault
 
 from config.kernel import effects
 
-# A row's shape: for each column the SQL that stands there, or None where a parameter does. What
-# is the same in most rows stands in the statement, so that psycopg can keep its parsed form (which
-# it does up to fifty parameters).
-_Row = tuple[str | None, ...]
-_Shape = tuple[tuple[type[models.Model], tuple[_Row, ...]], ...]
-_PLAIN = (uuid.UUID, str, int, datetime)
+# For each column the SQL that stands there: a constant or a parameter. What is the same in most
+# rows stands in the statement, and a key or a time that several rows share is one parameter, so
+# that psycopg can keep the statement's parsed form (which it does up to fifty parameters).
+_Row = tuple[str, ...]
+_Shape = tuple[tuple[type[models.Model], _Row], ...]
+_SHARED = frozenset({uuid.UUID, datetime})
+_PLAIN = _SHARED | {str, int}
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column's attribute, and how a value that is not plain is made fit for the database."""
+
+    attname: str
+    is_json: bool
+    prepared: Callable[[Any], Any]
 
 
 def insert(rows: Iterable[models.Model]) -> None:
@@ -29,67 +40,95 @@ def insert(rows: Iterable[models.Model]) -> None:
     Keys are made in Python (UUIDs) or by the database; what the database fills in is not read
     back. The constraints and triggers of every table decide as for any other INSERT.
     """
-    grouped: dict[type[models.Model], list[models.Model]] = {}
-    for row in rows:
-        grouped.setdefault(type(row), []).append(row)
-    if not grouped:
+    written = list(rows)
+    if not written:
         return
-    values = {model: [_values(row) for row in group] for model, group in grouped.items()}
-    shape: _Shape = tuple(
-        (model, tuple(tuple(_constant(v) for v in row) for row in group))
-        for model, group in values.items()
-    )
-    flat = [v for group in values.values() for row in group for v in row if _constant(v) is None]
+    parameters: dict[str, Any] = {}
+    named: dict[int, str] = {}
+    shape = tuple((type(row), _row(row, parameters, named)) for row in written)
     with connection.cursor() as cursor:
-        cursor.execute(_statement(shape), flat)
-    for group in grouped.values():
-        for row in group:
-            row._state.adding = False
-            row._state.db = connection.alias
-            effects.kick_for(row)
+        cursor.execute(_statement(shape), parameters)
+    for row in written:
+        row._state.adding = False
+        row._state.db = connection.alias
+        effects.kick_for(row)
 
 
-def _values(row: models.Model) -> list[Any]:
-    return [_value(field, row) for field in _fields(type(row))]
+def _row(row: models.Model, parameters: dict[str, Any], named: dict[int, str]) -> _Row:
+    """The row's SQL, column by column; what it has to say is added to the parameters.
+
+    `named` knows the parameter of each shared value by its identity.
+    """
+    values = row.__dict__
+    return tuple(
+        [_sql(column, values[column.attname], parameters, named) for column in _columns(type(row))]
+    )
 
 
-def _value(field: models.Field, row: models.Model) -> Any:
-    value = field.pre_save(row, add=True)
-    if value is None or isinstance(value, DatabaseDefault):
-        return value
-    if type(value) in _PLAIN and not isinstance(field, models.JSONField):
-        return value
-    return field.get_db_prep_save(value, connection)
+def _sql(column: _Column, value: Any, parameters: dict[str, Any], named: dict[int, str]) -> str:
+    kind = type(value)
+    if kind in _SHARED:
+        known = named.get(id(value))
+        if known is None:
+            known = named[id(value)] = _parameter(value, parameters)
+        return known
+    if column.is_json and value is not None:
+        return _parameter(column.prepared(value), parameters)
+    constant = _constant(kind, value)
+    if constant is not None:
+        return constant
+    return _parameter(value if kind in _PLAIN else column.prepared(value), parameters)
 
 
-def _constant(value: Any) -> str | None:
+def _constant(kind: type, value: Any) -> str | None:
     if value is None:
         return "NULL"
-    if isinstance(value, DatabaseDefault):
-        return "DEFAULT"
-    if isinstance(value, bool):
+    if kind is bool:
         return "true" if value else "false"
-    if isinstance(value, str | int) and not value:
-        return "''" if isinstance(value, str) else "0"
+    if kind is DatabaseDefault:
+        return "DEFAULT"
+    if kind in _PLAIN and not value:
+        return "''" if kind is str else "0"
     return None
 
 
+def _parameter(value: Any, parameters: dict[str, Any]) -> str:
+    name = f"p{len(parameters)}"
+    parameters[name] = value
+    return f"%({name})s"
+
+
 @lru_cache(maxsize=64)
-def _fields(model: type[models.Model]) -> Sequence[models.Field]:
+def _columns(model: type[models.Model]) -> list[_Column]:
+    return [
+        _Column(
+            attname=field.attname,
+            is_json=isinstance(field, models.JSONField),
+            prepared=partial(field.get_db_prep_save, connection=connection),
+        )
+        for field in _fields(model)
+    ]
+
+
+def _fields(model: type[models.Model]) -> list[models.Field]:
     return [f for f in model._meta.concrete_fields if not isinstance(f, models.AutoField)]
 
 
 @lru_cache(maxsize=256)
 def _statement(shape: _Shape) -> str:
-    *firsts, last = [_insert(model, rows) for model, rows in shape]
+    grouped: dict[type[models.Model], list[_Row]] = {}
+    for model, row in shape:
+        grouped.setdefault(model, []).append(row)
+    *firsts, last = _inserts(grouped)
     if not firsts:
         return last
-    named = ", ".join(f"part{i} AS ({sql})" for i, sql in enumerate(firsts))
-    return f"WITH {named} {last}"
+    parts = ", ".join(f"part{i} AS ({sql})" for i, sql in enumerate(firsts))
+    return f"WITH {parts} {last}"
 
 
-def _insert(model: type[models.Model], rows: tuple[_Row, ...]) -> str:
+def _inserts(grouped: dict[type[models.Model], list[_Row]]) -> Iterator[str]:
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in _fields(model))
-    groups = ", ".join(f"({', '.join(constant or '%s' for constant in row)})" for row in rows)
-    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {groups}"  # noqa: S608
+    for model, rows in grouped.items():
+        columns = ", ".join(quote(str(field.column)) for field in _fields(model))
+        values = ", ".join(f"({', '.join(row)})" for row in rows)
+        yield f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {values}"  # noqa: S608

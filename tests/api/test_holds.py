@@ -57,7 +57,7 @@ def test_placing_takes_at_most_eight_statements(api: Api, room: Resource) -> Non
         api.hold(room, 10)
     statements = [q["sql"] for q in queries if "SAVEPOINT" not in q["sql"]]
     assert len(statements) <= 8, statements
-    assert len(statements) == 6, statements
+    assert len(statements) == 5, statements
 
 
 def test_several_lines_are_all_held_or_none(api: Api, room: Resource) -> None:

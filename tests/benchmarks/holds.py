@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.holds`: how fast holds are placed, beside two floors of the same run.
+"""`python -m tests.benchmarks.holds`: how fast holds are placed, beside floors of the same run.
 
 Prints a Markdown table for docs/benchmarks.md. Ratios count; the absolute figures are a machine's.
 """
@@ -36,12 +36,15 @@ def measure(on: Stage, count: int, crowds: int) -> None:
     bare_url = on.web(
         settings="tests.benchmarks.bare_settings", wsgi="tests.benchmarks.bare:application"
     )
+    within_url = on.web(settings="tests.benchmarks.within_settings")
     url = on.web(settings="config.settings.test")
     claims = Claims([room.pk for room in rooms], secret)
     hammer(bare_url, clients=CLIENTS, count=500, request=_bare)
+    hammer(within_url, clients=CLIENTS, count=500, request=_bare)
     hammer(url, clients=CLIENTS, count=500, request=claims.spread)
 
     bare = hammer(bare_url, clients=CLIENTS, count=count, request=_bare)
+    within = hammer(within_url, clients=CLIENTS, count=count, request=_bare)
     spread = hammer(url, clients=CLIENTS, count=count, request=claims.spread)
     single = hammer(url, clients=CLIENTS, count=min(count, 4000), request=claims.one_room)
     crowd = Figures()
@@ -52,7 +55,7 @@ def measure(on: Stage, count: int, crowds: int) -> None:
         crowd.took += found.took
     sql = floor_in_sql(on)
     memory = resident(on, url, secret, rooms[0].pk)
-    report(bare, spread, single, crowd, sql, memory)
+    report(bare, within, spread, single, crowd, sql, memory)
 
 
 def _bare(number: int) -> Request:
@@ -97,10 +100,10 @@ class Claims:
 
 def floor_in_sql(on: Stage) -> float:
     """The claim's statements by pgbench with 8 clients."""
-    from bookings.rules_query import RULES_SQL
+    from bookings.lock_objects import LOCK_IF_FREE
     from tests.benchmarks.claim_sql import script
 
-    return on.pgbench(script(RULES_SQL, ROOMS), clients=8, seconds=8)
+    return on.pgbench(script(LOCK_IF_FREE, ROOMS), clients=8, seconds=8)
 
 
 def resident(on: Stage, url: str, secret: str, room: uuid.UUID) -> tuple[float, float]:
@@ -125,25 +128,27 @@ def _resident(on: Stage) -> float:
 
 def report(
     bare: Figures,
+    within: Figures,
     spread: Figures,
     single: Figures,
     crowd: Figures,
     sql: float,
     memory: tuple[float, float],
 ) -> None:
-    print("| what | a second | p50 ms | p95 ms | p99 ms | of the bare view |")
-    print("|---|---|---|---|---|---|")
+    print("| what | a second | p50 ms | p95 ms | p99 ms | of the view within | of the bare one |")
+    print("|---|---|---|---|---|---|---|")
     for name, found in (
-        ("bare Django view, one INSERT", bare),
+        ("one INSERT, a bare Django view without apps or middleware", bare),
+        ("one INSERT, the same view within the product's Django", within),
         (f"holds, distinct windows of {ROOMS} resources", spread),
         ("holds, distinct windows of one resource", single),
         ("100 claims at once for one slot (409 but one)", crowd),
     ):
         marks = " | ".join(f"{found.percentile(share):.1f}" for share in (0.5, 0.95, 0.99))
-        print(f"| {name} | {found.rate:.0f} | {marks} | {found.rate / bare.rate:.2f} |")
-    print(
-        f"| the claim's SQL alone, pgbench, 8 clients | {sql:.0f} | | | | {sql / bare.rate:.2f} |"
-    )
+        shares = " | ".join(f"{found.rate / floor.rate:.2f}" for floor in (within, bare))
+        print(f"| {name} | {found.rate:.0f} | {marks} | {shares} |")
+    shares = " | ".join(f"{sql / floor.rate:.2f}" for floor in (within, bare))
+    print(f"| the claim's SQL alone, pgbench, 8 clients | {sql:.0f} | | | | {shares} |")
     print()
     print(f"Statuses: {dict(bare.statuses)} {dict(spread.statuses)} {dict(single.statuses)}")
     print(f"Memory of one web worker: {memory[0]:.0f} MB, after 10,000 more: {memory[1]:.0f} MB")

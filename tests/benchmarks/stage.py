@@ -24,7 +24,7 @@ from config.embedded.run import Run, hold
 from config.up.procfile import command_lines
 
 WORKERS = 2
-THREADS = 8
+THREADS = 4
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Stage:
         path.write_text(script)
         program = next(self.server.home.rglob("bin/pgbench"), None) or _packaged("pgbench")
         out = subprocess.run(
-            [str(program), "-n", "-c", str(clients), "-j", "2",
+            [str(program), "-n", "-M", "prepared", "-c", str(clients), "-j", "2",
              "-T", str(seconds), "-f", str(path), self.server.url(postgres.ADMIN)],
             capture_output=True, text=True,
         )  # fmt: skip

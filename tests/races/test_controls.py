@@ -160,33 +160,18 @@ def test_the_constraint_arbitrates_even_when_the_claim_takes_no_lock(monkeypatch
     from bookings.errors import SlotTaken
     from bookings.nearest import with_next_free
     from bookings.selectors import rules_for
-    from holds import claims
+    from config.kernel import clock
     from tests.core.support import hold, line
 
     room = make_room()
-    monkeypatch.setattr(
-        lock_objects,
-        "lock_rules",
-        lambda *, workspace_id, resource_ids: rules_for(
-            workspace_id=workspace_id, resource_ids=resource_ids
-        ),
-    )
-    monkeypatch.setattr(
-        lock_objects,
-        "lock_rules_unless_taken",
-        lambda **asked: rules_for(
-            workspace_id=asked["workspace_id"], resource_ids=[asked["resource_id"]]
-        )[asked["resource_id"]],
-    )
     looked = threading.Barrier(CLIENTS)
-    look = claims._look
 
-    def look_together(request):
-        now, lapsed, _ = look(request)
+    def look_together(*, workspace_id, resource_id, window):
+        rules = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])[resource_id]
         looked.wait(30)
-        return now, lapsed, None
+        return rules, clock.now()
 
-    monkeypatch.setattr(claims, "_look", look_together)
+    monkeypatch.setattr(lock_objects, "lock_rules_if_free", look_together)
     found = together([lambda: hold(line(room))] * CLIENTS)
 
     losers = [error for error in found if isinstance(error, Exception)]

@@ -1,8 +1,5 @@
 """Roles, and the tables that a first start makes without dj-stripe's own migrations."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +7,8 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from config.embedded.run import PROJECT
 from tests.servers import servers
+from tests.support import background
 
 CATALOGUES = {
     "columns": """
@@ -32,29 +29,16 @@ CATALOGUES = {
 
 
 @pytest.fixture
-def databases() -> Iterator[list[str]]:
-    """Two empty databases of the owner's."""
-    names = ["surehold_fast", "surehold_slow"]
-    with psycopg.connect(servers().admin_url, autocommit=True) as admin:
-        for name in names:
-            admin.execute(f"CREATE DATABASE {name} OWNER surehold")
-        yield names
-        for name in names:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def fast() -> Iterator[str]:
+    """An empty database of the owner's."""
+    name = "surehold_fast"
+    background.create(name)
+    yield name
+    background.drop(name)
 
 
 def _migrate(command: str, database: str) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", *command.split(), "--verbosity=0"],
-        cwd=PROJECT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings.local",
-            "DATABASE_URL": servers().database_url(database, "surehold"),
-        },
-        check=True,
-        capture_output=True,
-    )
+    background.done(background.manage(command, database))
 
 
 def _catalogues(database: str) -> dict[str, set[Any]]:
@@ -62,11 +46,9 @@ def _catalogues(database: str) -> dict[str, set[Any]]:
         return {name: set(session.execute(query)) for name, query in CATALOGUES.items()}
 
 
-def test_fast_tables_equal_those_of_the_migrations(databases: list[str]) -> None:
-    fast, slow = databases
+def test_fast_tables_equal_those_of_the_migrations(fast: str) -> None:
     _migrate("migrate_fast", fast)
-    _migrate("migrate", slow)
-    ours, theirs = _catalogues(fast), _catalogues(slow)
+    ours, theirs = _catalogues(fast), _catalogues(background.migrated())
     assert len(ours["columns"]) > 500
     for name in CATALOGUES:
         assert ours[name] == theirs[name]
@@ -75,9 +57,8 @@ def test_fast_tables_equal_those_of_the_migrations(databases: list[str]) -> None
     assert _catalogues(fast) == ours
 
 
-def test_a_half_made_database_is_completed(databases: list[str]) -> None:
+def test_a_half_made_database_is_completed(fast: str) -> None:
     """Killed after the first migrations: dj-stripe's tables are still made the short way."""
-    fast, _ = databases
     _migrate("migrate members", fast)
     _migrate("migrate_fast", fast)
     assert any(name == "djstripe_account" for name, *_ in _catalogues(fast)["columns"])
