@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.contrib.postgres.indexes import GistIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now, Upper
 
 from bookings import guards
@@ -104,6 +104,15 @@ class Resource(models.Model):
         validators=[MinValueValidator(MINUTE), MaxValueValidator(120 * MINUTE)],
         help_text="Blank for the workspace's.",
     )
+    # Its own cancellation policy; all blank for the workspace's.
+    cancel_free_hours = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Blank for the workspace's policy."
+    )
+    cancel_partial_hours = models.PositiveIntegerField(null=True, blank=True)
+    cancel_partial_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
+    cancel_fee_minor = models.PositiveBigIntegerField(null=True, blank=True)
 
     class Meta:
         ordering = ["position", "name"]
@@ -128,6 +137,26 @@ class Resource(models.Model):
                     step_seconds__gt=0, min_seconds__gt=0, max_seconds__gte=F("min_seconds")
                 ),
                 violation_error_message="The longest duration is shorter than the shortest.",
+            ),
+            models.CheckConstraint(
+                name="resource_cancel_terms_whole",
+                condition=Q(
+                    cancel_free_hours=None,
+                    cancel_partial_hours=None,
+                    cancel_partial_percent=None,
+                    cancel_fee_minor=None,
+                )
+                | Q(
+                    cancel_free_hours__isnull=False,
+                    cancel_partial_hours__isnull=False,
+                    cancel_partial_percent__lte=100,
+                    cancel_fee_minor__isnull=False,
+                    cancel_partial_hours__lte=F("cancel_free_hours"),
+                ),
+                violation_error_message=(
+                    "Give all of the cancellation policy, or none for the workspace's. "
+                    "The share given back applies after the free hours."
+                ),
             ),
             models.CheckConstraint(
                 name="resource_hold_ttl_range",
@@ -281,6 +310,12 @@ class Booking(models.Model):
     currency = models.CharField(max_length=3)
     total_minor = models.PositiveBigIntegerField()
     price = models.JSONField(help_text="The quote as it was when the slot was held.")
+    policy = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="The cancellation policy as it was then, line by line.",
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     created_at = models.DateTimeField()

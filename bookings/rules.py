@@ -11,6 +11,8 @@ from functools import cached_property
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from bookings.policy import Terms
+
 _DAY = timedelta(days=1)
 
 
@@ -72,6 +74,7 @@ class Rules:
     notice_seconds: int
     horizon_days: int
     hold_ttl_seconds: int
+    terms: Terms
     hours: tuple[WeeklySpan, ...]
     prices: tuple[Price, ...]
 

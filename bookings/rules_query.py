@@ -9,6 +9,7 @@ from datetime import time
 from typing import Any
 from uuid import UUID
 
+from bookings.policy import Terms
 from bookings.rules import Price, Rules, WeeklySpan
 
 RULES_SQL = """
@@ -16,6 +17,10 @@ RULES_SQL = """
            l.timezone, w.currency, r.step_seconds, r.min_seconds, r.max_seconds,
            r.buffer_before_seconds, r.buffer_after_seconds, r.notice_seconds, r.horizon_days,
            coalesce(r.hold_ttl_seconds, w.hold_ttl_seconds),
+           coalesce(r.cancel_free_hours, w.cancel_free_hours),
+           coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
+           coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),
            coalesce(
                (SELECT json_agg(json_build_array(h.weekday, h.opens_at, h.closes_at))
                 FROM bookings_openinghours h WHERE h.resource_id = r.id),
@@ -43,9 +48,10 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, hours, prices = row
+    *plain, free, partial, percent, fee, hours, prices = row
     spans = tuple(
         WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
         for weekday, opens, closes in hours
     )
-    return Rules(*[*plain, spans, tuple(Price(*price) for price in prices)])
+    terms = Terms(free, partial, percent, fee)
+    return Rules(*[*plain, terms, spans, tuple(Price(*price) for price in prices)])

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection
 
-from bookings import lock_objects
+from bookings import lock_objects, policy
 from bookings.checks import check_window
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.models import Booking, Line, Occupancy
@@ -349,6 +349,7 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         currency=workspace.currency,
         total_minor=sum(q.total.amount_minor for q in quotes),
         price=_snapshot(quotes),
+        policy=policy.snapshot([request.rules[line.resource_id].terms for line in request.lines]),
         starts_at=min(line.start for line in request.lines),
         ends_at=max(line.end for line in request.lines),
         created_at=request.now,

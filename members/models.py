@@ -14,6 +14,8 @@ from config.kernel.transitions import TransitionTable
 from members.rules import validate_accent, validate_currency, validate_timezone
 
 MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 NOTIFICATION_STATES = TransitionTable(
     name="notification",
@@ -120,10 +122,64 @@ class Workspace(models.Model):
     application_fee_basis_points = models.PositiveIntegerField(
         default=0, validators=[MaxValueValidator(10_000)], help_text="100 is one per cent."
     )
+    # What Stripe says of the connected account; kept by payments.
+    stripe_charges_enabled = models.BooleanField(default=False, editable=False)
+    stripe_details_submitted = models.BooleanField(default=False, editable=False)
+    stripe_disabled_because = models.CharField(max_length=200, blank=True, editable=False)
+    stripe_seen_at = models.DateTimeField(null=True, editable=False)
+    refund_application_fee = models.BooleanField(
+        default=True, help_text="A refund gives our fee back too, in proportion."
+    )
+    takes_delayed_methods = models.BooleanField(
+        default=False, help_text="Bank debits and the like, which cannot be captured later."
+    )
+    processing_limit_seconds = models.PositiveIntegerField(
+        default=3 * DAY,
+        validators=[MinValueValidator(HOUR), MaxValueValidator(14 * DAY)],
+        help_text="How long a payment under way keeps its slot.",
+    )
+    pay_again_seconds = models.PositiveIntegerField(
+        default=DAY,
+        validators=[MinValueValidator(HOUR), MaxValueValidator(14 * DAY)],
+        help_text="How long a member whose payment failed afterwards has to pay again.",
+    )
+
+    cancel_free_hours = models.PositiveIntegerField(
+        default=24, help_text="Cancelling is free until so many hours before the start."
+    )
+    cancel_partial_hours = models.PositiveIntegerField(
+        default=0, help_text="From then until so many hours before, a share is given back."
+    )
+    cancel_partial_percent = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(100)]
+    )
+    cancel_fee_minor = models.PositiveBigIntegerField(
+        default=0, help_text="What a cancellation costs in any case, in minor units."
+    )
+    goodwill_credit_minor = models.PositiveBigIntegerField(
+        default=0, help_text="Credit for a member whose payment came when the slot was gone."
+    )
+    credit_valid_days = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How long goodwill can be spent; blank for ever."
+    )
+    tax_name = models.CharField(max_length=40, blank=True, help_text="GST, VAT; on receipts.")
+    tax_basis_points = models.PositiveIntegerField(
+        default=0,
+        validators=[MaxValueValidator(10_000)],
+        help_text="Included in every price: 1500 is 15 per cent.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                name="workspace_cancel_terms_in_order",
+                condition=models.Q(
+                    cancel_partial_hours__lte=models.F("cancel_free_hours"),
+                    cancel_partial_percent__lte=100,
+                ),
+                violation_error_message="The share given back applies after the free hours.",
+            ),
             models.CheckConstraint(
                 name="workspace_hold_ttl_range",
                 condition=models.Q(hold_ttl_seconds__range=(MINUTE, 120 * MINUTE)),

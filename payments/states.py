@@ -18,7 +18,8 @@ PAYMENT_STATES = TransitionTable(
     moves={
         CREATED: frozenset({PROCESSING, AUTHORISED, FAILED}),
         PROCESSING: frozenset({AUTHORISED, FAILED}),
-        AUTHORISED: frozenset({CAPTURING, VOIDING}),
+        # Captured at once: a method that cannot wait, whose slot was gone; it is refunded.
+        AUTHORISED: frozenset({CAPTURING, VOIDING, CAPTURED}),
         CAPTURING: frozenset({CAPTURED, CAPTURE_FAILED}),
         VOIDING: frozenset({VOIDED}),
     },
@@ -43,3 +44,21 @@ CHECKOUT_STATES = TransitionTable(
 
 CAPTURE = "capture"
 VOID = "void"
+REFUND = "refund"
+
+# A Refund's states; those to credit succeed in the transaction that asks for them.
+REQUESTED = "requested"
+SUBMITTED = "submitted"
+SUCCEEDED = "succeeded"
+NEEDS_ATTENTION = "needs_attention"
+
+REFUND_STATES = TransitionTable(
+    name="refund",
+    first=frozenset({REQUESTED}),
+    moves={
+        REQUESTED: frozenset({SUBMITTED, SUCCEEDED, FAILED, NEEDS_ATTENTION}),
+        SUBMITTED: frozenset({SUCCEEDED, FAILED, NEEDS_ATTENTION}),
+        SUCCEEDED: frozenset({FAILED}),  # Stripe says so days later
+        NEEDS_ATTENTION: frozenset({REQUESTED, SUBMITTED, SUCCEEDED, FAILED}),
+    },
+)

@@ -15,9 +15,9 @@ INSERT INTO members_idempotencykey
  ON CONFLICT (scope, operation, key) DO NOTHING;
 {lock};
 WITH b AS (INSERT INTO bookings_booking (id, workspace_id, reference, email, name, state, version,
-   currency, total_minor, price, starts_at, ends_at, created_at)
-   VALUES (:b::uuid, :w::uuid, right(:b::text, 12), '', '', 'pending_payment', 0, 'NZD', 4500, '{{}}',
-   now(), now() + interval '1 minute', now())),
+   currency, total_minor, price, policy, starts_at, ends_at, created_at)
+   VALUES (:b::uuid, :w::uuid, right(:b::text, 12), '', '', 'pending_payment', 0, 'NZD', 4500,
+   '{{}}', '{{}}', now(), now() + interval '1 minute', now())),
  l AS (INSERT INTO bookings_line (id, booking_id, position, resource_id, starts_at, ends_at,
    quantity, amount_minor, price) VALUES (:l::uuid, :b::uuid, 0, :r::uuid, now(),
    now() + interval '1 minute', 1, 4500, '[]')),

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from bookings.availability import Availability, Free, Use
+from bookings.policy import Terms
 from bookings.rules import Price, Rules, WeeklySpan, Window, without
 from bookings.week import Choice, durations, longest_from, range_of, week
 
@@ -21,6 +22,7 @@ def rules(**changes: Any) -> Rules:
         name="Room", slug="room", mode="exclusive", capacity=1, timezone="UTC", currency="EUR",
         step_seconds=1800, min_seconds=3600, max_seconds=8 * 3600, buffer_before_seconds=0,
         buffer_after_seconds=0, notice_seconds=0, horizon_days=90, hold_ttl_seconds=900,
+        terms=Terms(24, 0, 0, 0),
         hours=tuple(WeeklySpan(day, time(9), time(17)) for day in range(5)),
         prices=(Price("per_hour", 1000, ""),),
     )  # fmt: skip

@@ -31,6 +31,9 @@ class Due(models.Model):
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
+    pay_again_until = models.DateTimeField(
+        null=True, blank=True, help_text="The capture failed; until then the slot is kept."
+    )
 
     class Meta:
         constraints = [
@@ -75,8 +78,12 @@ class Checkout(models.Model):
     account = models.CharField(max_length=255, blank=True, help_text="Connected account, or none.")
     destination = models.CharField(max_length=255, blank=True)
     livemode = models.BooleanField()
-    amount_minor = models.PositiveBigIntegerField()
+    amount_minor = models.PositiveBigIntegerField(help_text="What the card is asked for.")
+    credit_minor = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="What credit covers."
+    )
     currency = models.CharField(max_length=3)
+    takes_delayed_methods = models.BooleanField(default=False, db_default=False)
     application_fee_minor = models.PositiveBigIntegerField(default=0)
     title = models.CharField(max_length=250)
     email = models.EmailField(blank=True)
@@ -120,6 +127,7 @@ class Payment(models.Model):
     class Verdict(models.TextChoices):
         CAPTURE = "capture", "Capture"
         VOID = "void", "Void"
+        REFUND = "refund", "Refund"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     due = models.ForeignKey(Due, on_delete=models.PROTECT, related_name="payments")
@@ -152,6 +160,7 @@ class Payment(models.Model):
                 name="payment_verdict_before_call",
                 condition=Q(state__in=["created", "processing", "authorised", "failed"])
                 | (Q(state__in=["capturing", "captured", "capture_failed"]) & Q(verdict="capture"))
+                | Q(state="captured", verdict="refund")
                 | (Q(state__in=["voiding", "voided"]) & Q(verdict="void")),
             ),
         ]

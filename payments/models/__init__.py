@@ -1,0 +1,22 @@
+"""What is owed, how it was paid, given back and credited, and what the reconciler saw."""
+
+from payments.models.credits import CreditAccount, CreditEntry
+from payments.models.findings import CheckRun, Finding
+from payments.models.money import Checkout, Due, Payment, RevivedBooking, Signal
+from payments.models.refunds import Dispute, Receipt, ReceiptNumber, Refund
+
+__all__ = [
+    "CheckRun",
+    "Checkout",
+    "CreditAccount",
+    "CreditEntry",
+    "Dispute",
+    "Due",
+    "Finding",
+    "Payment",
+    "Receipt",
+    "ReceiptNumber",
+    "Refund",
+    "RevivedBooking",
+    "Signal",
+]
