@@ -1,12 +1,14 @@
 """Claiming and what ends a hold: all lines or none, tokens, limits, time (design.md §5)."""
 
 from datetime import time, timedelta
+from time import sleep
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
+from bookings import lock_objects
 from bookings.errors import OutsideOpeningHours, SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.models import Booking, BookingEvent, Occupancy
 from bookings.nearest import with_next_free
@@ -22,7 +24,7 @@ from payments.models import Due
 from tests.core.legality import assert_legal
 from tests.core.raw import sql
 from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of, tomorrow
-from tests.core.threads import together
+from tests.core.threads import Aside, together
 from tests.factories import BlockFactory, MemberFactory, make_pool, make_room
 
 pytestmark = pytest.mark.django_db
@@ -299,6 +301,47 @@ def test_lines_in_opposite_orders_do_not_deadlock():
     found = together([lambda ls=ls: hold(*ls) for ls in [forth, back] * 6])
     assert sorted(type(each).__name__ for each in found) == ["Hold"] + ["SlotTaken"] * 11
     assert Occupancy.objects.count() == 2
+
+
+# --- What comes in while a claim waits ----------------------------------------------------------
+
+
+def _waiting(work):
+    """Start work that the lock of this very transaction holds up, and return once it waits."""
+    aside = Aside(work)
+    pid = aside.backend()
+    while sql("SELECT pg_blocking_pids(%s) = '{}'", pid)[0][0]:
+        assert not aside.done.is_set(), f"it did not wait: {aside.error}"
+        sleep(0.005)
+    return aside
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_reads_the_clock_once_it_has_the_lock():
+    """Its time to live begins then, however long it waited (design.md §3, "One clock")."""
+    room = make_room()
+    with transaction.atomic():
+        lock_objects.lock_resources([room.pk]).get()
+        waiting = _waiting(lambda: hold(line(room)))
+        ((before,),) = sql("SELECT clock_timestamp()")
+    held = waiting.result()
+    assert held.created_at > before
+    assert held.expires_at - held.created_at == timedelta(seconds=900)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_came_in_while_a_claim_waited_has_the_slot():
+    """It found the window free before it waited; the constraint knows better (INV-1)."""
+    room = make_room()
+    with transaction.atomic():
+        lock_objects.lock_resources([room.pk]).get()
+        waiting = _waiting(lambda: hold(line(room, 9, 11)))
+        first = hold(line(room, 10, 12))
+    with pytest.raises(SlotTaken) as caught:
+        waiting.result()
+    assert caught.value.data["line"] == 0
+    assert sql("SELECT booking_id FROM bookings_occupancy") == [(first.booking_id,)]
+    assert Booking.objects.count() == 1
 
 
 # --- Time, without worker or beat ---------------------------------------------------------------
