@@ -1,5 +1,6 @@
 """What is owed, how it was paid, given back and credited, and what the reconciler saw."""
 
+from payments.models.attempts import FailedAttempt
 from payments.models.credits import CreditAccount, CreditEntry
 from payments.models.findings import CheckRun, Finding
 from payments.models.money import Checkout, Due, Payment, RevivedBooking, Signal
@@ -12,6 +13,7 @@ __all__ = [
     "CreditEntry",
     "Dispute",
     "Due",
+    "FailedAttempt",
     "Finding",
     "Payment",
     "Receipt",
