@@ -137,8 +137,6 @@ def test_the_log_of_an_outage_becomes_rows_once(
     log = tmp_path / "web.log"
     lines = [f"2026-11-21 09:00:00 ERROR {the_line(caplog)}", "another line"]
     log.write_text("\n".join([*lines, f"{MARK}{{cut off", f"{MARK}{{}}}}", ""]))
-        f"2026-11-21 09:00:00 ERROR {the_line(caplog)}\nanother line\n{MARK}{{cut off\n{MARK}{{}}}}\n"
-    )
     out = StringIO()
     call_command("import_attempts", str(log), stdout=out)
     assert out.getvalue() == "1 new, 0 known before.\n"
