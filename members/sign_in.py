@@ -5,13 +5,13 @@ from urllib.parse import urlencode
 
 import sesame.utils
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from config.kernel import clock, rows
 from config.kernel.ids import new_id
 from members.mail import notification
 from members.models import Member, Notification, Staff, Workspace
+from members.people import member_of_address
 
 _PATIENCE = timedelta(minutes=15)
 _LINKS_AT_ONCE = 5
@@ -22,7 +22,7 @@ def send_link(*, email: str, next_url: str = "", workspace: Workspace | None = N
 
     Says nothing about whether the address was known. `next_url` is a path of this site.
     """
-    member = _member(email)
+    member = member_of_address(email)
     if not member.is_active or _has_had_enough(member):
         return
     rows.insert([link_mail(member, "sign_in", next_url=next_url, workspace=workspace)])
@@ -78,15 +78,3 @@ def _has_had_enough(member: Member) -> bool:
 def _from_token(token: str) -> Member | None:
     found = sesame.utils.get_user(token, update_last_login=False)
     return found if isinstance(found, Member) else None
-
-
-def _member(email: str) -> Member:
-    address = email.strip().lower()
-    found = Member.objects.filter(email=address).first()
-    if found:
-        return found
-    try:
-        with transaction.atomic():
-            return Member.objects.create_user(address)
-    except IntegrityError:
-        return Member.objects.get(email=address)

@@ -28,6 +28,7 @@ from members.admin_scope import (
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
 from payments import cancelling
+from payments.admin_incidents import IncidentAdmin as IncidentAdmin  # registers itself
 from payments.holding import let_go
 from payments.models import Checkout, Payment, Signal
 from payments.states import AUTHORISED, CAPTURE_FAILED, CAPTURED, CAPTURING

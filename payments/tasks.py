@@ -13,7 +13,8 @@ from django.db.models import Q
 from config.kernel import clock
 from config.kernel.errors import DomainError
 from payments import carrying, checkouts, settlement
-from payments.models import Checkout, Signal
+from payments.making_good import services as making_good
+from payments.models import Checkout, Incident, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
 from payments.stripe_api import StripeDown
 
@@ -70,6 +71,20 @@ def sweep() -> dict[str, int]:
         "checkouts": _each(_look_at, _due_looks(now), until),
         "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
     }
+
+
+@shared_task(name="payments.make_good")
+def make_good(incident_id: str) -> int:
+    """Tell everybody of an incident who has not been told."""
+    return making_good.carry_out(UUID(incident_id))
+
+
+@shared_task(name="payments.sweep_incidents")
+def sweep_incidents() -> int:
+    """Incidents that a crash or a dead broker left unfinished."""
+    waiting = Incident.objects.filter(next_try_at__lte=clock.now())
+    until = time.monotonic() + _LONGEST_SWEEP_SECONDS
+    return _each(making_good.carry_out, waiting.values_list("pk", flat=True)[:10], until)
 
 
 def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]

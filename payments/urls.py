@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import views, views_mine
+from payments import views, views_again, views_mine
 
 app_name = "payments"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("hold/<str:token>/pay/", views.pay, name="pay"),
     path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
     path("return/<str:token>/", views.after_paying, name="return"),
+    path("again/<str:token>/", views_again.again, name="again"),
     path("my/", views_mine.my, name="my"),
     path("b/<str:token>/", views_mine.manage, name="manage"),
 ]

@@ -3,10 +3,12 @@
 from payments.models.attempts import FailedAttempt
 from payments.models.credits import CreditAccount, CreditEntry
 from payments.models.findings import CheckRun, Finding
+from payments.models.incidents import Apology, Incident
 from payments.models.money import Checkout, Due, Payment, RevivedBooking, Signal
 from payments.models.refunds import Dispute, Receipt, ReceiptNumber, Refund
 
 __all__ = [
+    "Apology",
     "CheckRun",
     "Checkout",
     "CreditAccount",
@@ -15,6 +17,7 @@ __all__ = [
     "Due",
     "FailedAttempt",
     "Finding",
+    "Incident",
     "Payment",
     "Receipt",
     "ReceiptNumber",

@@ -1,0 +1,1 @@
+"""Finding who was hit by an incident, and making it good."""

@@ -1,0 +1,105 @@
+"""Booking again what an incident took away: the link shows, only its button claims."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from bookings.models import Resource
+from config.kernel.clock import now as database_now
+from config.kernel.errors import DomainError
+from holds.claims import Claimant, LineRequest
+from members.idempotency import Answer
+from members.pages import actor_of, address_of, member_of, private, says_what_happened, submitted
+from members.visitors import visitor_of
+from payments import holding
+from payments.making_good.mails import apology_id_from
+from payments.making_good.wishes import wished
+from payments.models import Apology
+from payments.truth import offers
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@private
+@says_what_happened
+def again(request: HttpRequest, token: str) -> HttpResponse:
+    """GET shows what they had wanted; POST holds it, or offers what is near. No GET claims."""
+    apology = _apology(token)
+    lines = wished(apology)
+    if request.method != "POST":
+        return _page(request, apology, lines)
+    try:
+        answer = _held(request, apology, lines)
+    except DomainError as error:
+        if error.status == 503:
+            raise
+        return _page(request, apology, lines, refused=error.as_problem())
+    if answer.status >= 400:
+        return _page(request, apology, lines, refused=answer.body)
+    Apology.objects.filter(pk=apology.pk, rebooked_at=None).update(rebooked_at=database_now())
+    return HttpResponseRedirect(reverse("holds:hold", args=[answer.body["token"]]))
+
+
+def _apology(token: str) -> Apology:
+    apology_id = apology_id_from(token)
+    if apology_id is None:
+        raise Http404
+    return get_object_or_404(Apology.objects.select_related("workspace", "member"), pk=apology_id)
+
+
+def _held(request: HttpRequest, apology: Apology, lines: list[LineRequest]) -> Answer:
+    who = Claimant(
+        member=member_of(request),
+        email=apology.email,
+        visitor=visitor_of(request),
+        address=address_of(request),
+        limited=True,
+    )
+
+    def work() -> Answer:
+        own = holding.own_in_the_way(
+            workspace=apology.workspace, lines=lines, visitor=who.visitor, member=who.member
+        )
+        hold = holding.place(
+            workspace=apology.workspace,
+            lines=lines,
+            claimant=who,
+            actor=actor_of(request),
+            token=own,
+        )
+        return Answer(201, {"token": hold.token})
+
+    asked = {"apology": str(apology.pk)}
+    return holding.placed(lambda: submitted(request, "pages.again", asked, work))
+
+
+def _page(
+    request: HttpRequest,
+    apology: Apology,
+    lines: list[LineRequest],
+    *,
+    refused: dict[str, Any] | None = None,
+) -> HttpResponse:
+    places = Resource.objects.select_related("location").in_bulk([ln.resource_id for ln in lines])
+    shown = [(places[ln.resource_id], ln) for ln in lines if ln.resource_id in places]
+    over = not shown or min(line.start for line in lines) <= database_now()
+    nearest = _nearest(apology, lines[0]) if shown and (refused or over) else []
+    words = {
+        "workspace": apology.workspace,
+        "shown": shown,
+        "refused": refused,
+        "over": over,
+        "offers": nearest,
+    }
+    return render(
+        request, "payments/again.html", words, status=refused["status"] if refused else 200
+    )
+
+
+def _nearest(apology: Apology, line: LineRequest) -> Any:
+    start = max(line.start, database_now())
+    end: datetime = start + (line.end - line.start)
+    return offers(apology.workspace_id, line.resource_id, start, end)
