@@ -227,7 +227,7 @@ def _refunds() -> str:
 
 
 def _row(obj: Obj, *forms: str) -> list[str]:
-    amount = escape(display(obj["amount"], obj["currency"]))
+    amount = f'<span class="digits">{escape(display(obj["amount"], obj["currency"]))}</span>'
     about = f'{escape(obj["id"])} <span class="soft">{escape(obj["status"])}</span>'
     return [about, amount, buttons(*forms)]
 

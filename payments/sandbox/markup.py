@@ -58,12 +58,13 @@ _STYLE = """
     border-radius: 8px; border: 1px solid var(--go); background: var(--go); color: var(--on-go); }
   .quiet { background: transparent; color: var(--ink); border-color: var(--soft); }
   .buttons { display: flex; flex-wrap: wrap; gap: .5rem; }
-  .buttons form { margin: 0; } .buttons button { width: auto; }
+  .buttons form { margin: 0; } .buttons button { width: auto; white-space: nowrap; }
   .choose { display: grid; gap: 0 1rem; align-items: end;
     grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); }
   .choose button { margin-bottom: 1rem; }
   .card > h2 { margin-top: 0; }
   table { border-collapse: collapse; width: 100%; }
+  th { white-space: nowrap; }
   th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line);
     vertical-align: top; }
   pre { white-space: pre-wrap; } iframe { width: 100%; height: 70vh; border: 1px solid var(--line);
