@@ -8,7 +8,9 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
+from . import controls, due
 from .api import Headers
+from .controlpage import ControlPage
 from .core import Sandbox
 from .delivery import Deliverer
 from .errors import StripeError, invalid, unrecognized
@@ -28,6 +30,7 @@ class Ask:
     query: dict[str, str]
     body: str
     accept: str
+    from_elsewhere: bool = False
 
     @property
     def wants_page(self) -> bool:
@@ -54,7 +57,8 @@ def read(method: str, path: str, query: str, body: str, headers: Headers) -> Ask
     """The request behind ``/_sandbox…``."""
     parts = [part for part in path.split("/")[2:] if part]
     flat = {name: values[-1] for name, values in parse_qs(query).items()}
-    return Ask(method, parts, flat, body, headers.get("Accept", ""))
+    foreign = headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site")
+    return Ask(method, parts, flat, body, headers.get("Accept", ""), foreign)
 
 
 class Tools:
@@ -64,6 +68,7 @@ class Tools:
         self._sandbox = sandbox
         self._deliverer = deliverer
         self._mailbox = mailbox
+        self._control = ControlPage(sandbox, deliverer.release)
 
     def answer(self, ask: Ask) -> Page:
         """The answer to ``ask``, errors included."""
@@ -78,12 +83,17 @@ class Tools:
             return self._mail(ask, ask.parts[1:])
         if name == "faults":
             return self._faults(ask, ask.parts[1:])
+        if name in controls.NAMES and ask.method == "POST" and len(ask.parts) <= 2:
+            object_id = ask.parts[1] if len(ask.parts) > 1 else ""
+            return as_json(controls.work(self._sandbox, name, object_id, ask.document()))
         handler = {
             ("GET", ""): self._index,
             ("GET", "health"): lambda _: as_json({"status": "ok"}),
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
             ("GET", "requests"): lambda _: as_json(list(self._sandbox.requests)),
+            ("GET", "control"): lambda _: self._control.show(done="done" in ask.query),
+            ("POST", "control"): self._steer,
             ("POST", "deliver"): self._deliver,
             ("GET", "clock"): lambda _: self._clock(),
             ("POST", "clock"): self._advance,
@@ -96,6 +106,7 @@ class Tools:
 
     def _index(self, ask: Ask) -> Page:
         rows = [
+            ("control", "Control", "what goes wrong next, and what banks and time do"),
             ("mailbox", "Mailbox", "every mail sent to the sandbox"),
             ("sessions", "Sessions", "Checkout Sessions and their payment pages"),
             ("faults", "Faults", "what is told to go wrong"),
@@ -155,6 +166,11 @@ class Tools:
 
     # Orders
 
+    def _steer(self, ask: Ask) -> Page:
+        if ask.from_elsewhere:
+            raise StripeError("This form is for the sandbox's own page.", status=403)
+        return self._control.submit(ask.body)
+
     def _faults(self, ask: Ask, parts: list[str]) -> Page:
         box = self._sandbox.faults
         match ask.method, parts:
@@ -192,4 +208,5 @@ class Tools:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise invalid("`advance_seconds` must be a number from 0.", "advance_seconds")
         self._sandbox.clock.advance(seconds)
+        due.run(self._sandbox)
         return self._clock()
