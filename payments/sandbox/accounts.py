@@ -80,8 +80,8 @@ def _switched(account: Obj, switches: Obj) -> Obj:
     requirements: Obj = json.loads(json.dumps(account["requirements"]))
     requirements["currently_due"] = [] if complete else list(_DUE)
     requirements["eventually_due"] = [] if complete else list(_DUE)
-    closed = complete and not can_charge
-    requirements["disabled_reason"] = "other" if closed else None
+    waits_for = "under_review" if complete else "requirements.past_due"
+    requirements["disabled_reason"] = None if can_charge else waits_for
     return {
         **after,
         "capabilities": dict.fromkeys(account["capabilities"], capability),

@@ -150,6 +150,7 @@ class ControlPage:
         rows = [
             _row(
                 charge,
+                button("Refund it", do="charges", id=charge["id"]),
                 button("Dispute it", do="disputes", charge=charge["id"]),
                 button(
                     "Ask first", do="disputes", charge=charge["id"], status="warning_needs_response"

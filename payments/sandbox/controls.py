@@ -21,6 +21,15 @@ def settle_refund(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     return refunds.settle(context, refund, status, reason)
 
 
+def refund_charge(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
+    """Somebody refunds a charge in Stripe's dashboard: all that is left, or an ``amount``."""
+    _, context = _owned(sandbox, object_id, "charge")
+    context.params = {"charge": object_id}
+    if "amount" in asked:
+        context.params["amount"] = _number(asked, "amount", 0)
+    return refunds.create(context)
+
+
 def answer_payment(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     """The bank answers a delayed payment, by its intent or session: ``outcome`` succeed or fail."""
     session = sandbox.store.get(object_id, kind="checkout.session")
@@ -41,7 +50,7 @@ def dispute(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     return disputes.open_on(
         context,
         charge,
-        amount=_number(asked, "amount", charge["amount_captured"]),
+        amount=_number(asked, "amount", charge["amount_captured"] or charge["amount"]),
         reason=_choice(asked, "reason", disputes.REASONS, "fraudulent"),
         status=_choice(asked, "status", disputes.OPEN, "needs_response"),
     )
@@ -83,8 +92,8 @@ def _owned(sandbox: Sandbox, object_id: str, kind: str) -> tuple[Obj, Context]:
 
 def _number(asked: Obj, name: str, default: int) -> int:
     value = asked.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise invalid(f"`{name}` must be a whole number.", name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise invalid(f"`{name}` must be a whole number from 1.", name)
     return value
 
 
@@ -96,6 +105,7 @@ def _choice(asked: Obj, name: str, known: tuple[str, ...], default: str | None =
 
 
 _CONTROLS: Mapping[str, Control] = {
+    "charges": refund_charge,
     "refunds": settle_refund,
     "payments": answer_payment,
     "disputes": dispute,

@@ -47,8 +47,10 @@ class Onboarding:
         outcome = dict(parse_qsl(form)).get("outcome", "")
         with self._sandbox.store.transaction():
             link, private = self._link(token)
-            if link is None or outcome not in OUTCOMES:
+            if link is None:
                 return _missing()
+            if outcome not in OUTCOMES:
+                return Page(400, page("Your account", _form(self._owner(link))))
             late = self._sandbox.clock.now() > link["expires_at"] and not private.get("opened")
             if private.get("done") or late:
                 return redirect(private["refresh_url"])

@@ -84,6 +84,13 @@ def test_leaving_the_page_changes_nothing(incomplete: Shop) -> None:
     assert account(incomplete).details_submitted is False
 
 
+def test_an_answer_the_page_does_not_have_is_refused(incomplete: Shop) -> None:
+    link = link_for(incomplete).url
+    assert incomplete.process.http.post(link, data={"outcome": "bribe"}).status_code == 400
+    assert account(incomplete).details_submitted is False
+    assert account(incomplete).requirements.disabled_reason == "requirements.past_due"
+
+
 def test_a_link_is_for_one_visit_and_for_minutes(incomplete: Shop) -> None:
     http, once = incomplete.process.http, link_for(incomplete).url
     assert http.get(once).status_code == 200

@@ -149,6 +149,33 @@ def test_the_objects_inside_events(shop: Shop) -> None:
         validate_object(inside["object"], inside)
 
 
+EVENTS = {
+    "checkout.session": "completed expired async_payment_succeeded async_payment_failed",
+    "payment_intent": "created requires_action payment_failed processing"
+    " amount_capturable_updated succeeded canceled",
+    "charge": "succeeded failed captured refunded",
+    "charge.dispute": "created updated closed funds_withdrawn funds_reinstated",
+    "refund": "created updated failed",
+    "account": "updated application.deauthorized",
+}
+
+
+def test_all_events_the_product_may_count_on_happen(shop: Shop, platform: Shop) -> None:
+    lifecycle(shop)
+    heard = set(_types(shop))
+    shop.process.tool(f"accounts/{shop.account}", payouts_enabled=False, authorised=False)
+    shop.process.tool(f"accounts/{shop.account}", authorised=True)
+    heard |= set(_types(shop))
+    for thing, names in EVENTS.items():
+        assert {f"{thing}.{name}" for name in names.split()} <= heard
+    assert platform.events(type="application_fee.refunded") != []
+
+
+def _types(shop: Shop) -> list[str]:
+    page: Any = shop.stripe.v1.events.list({"limit": 100}, shop.options())
+    return [event.type for event in page.auto_paging_iter()]
+
+
 def test_expanded_objects(shop: Shop) -> None:
     paid = shop.paid(intent={"capture_method": "automatic", "application_fee_amount": 90})
     session = get(
