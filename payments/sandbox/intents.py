@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import objects
+from . import fees
 from .core import Context, Sandbox
 from .errors import StripeError, invalid, missing, wrong_state
 from .store import Obj
@@ -54,7 +54,7 @@ def _amount_to_capture(context: Context, intent: Obj) -> int:
 
 def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
     """Book a captured charge: balance, application fee, intent, session, events."""
-    _book(context, charge)
+    fees.book(context, charge)
     context.store.save(charge)
     intent.update(
         status="succeeded", amount_capturable=0, amount_received=charge["amount_captured"]
@@ -64,35 +64,6 @@ def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
     context.emit(event, charge)
     context.emit("payment_intent.succeeded", intent)
     return intent
-
-
-def _book(context: Context, charge: Obj) -> None:
-    fee = round(charge["amount_captured"] * 29 / 1000)
-    booked = objects.balance_transaction(context.now, charge=charge, fee=fee)
-    charge["balance_transaction"] = booked["id"]
-    context.store.add(context.account, booked)
-    if charge["application_fee_amount"]:
-        _take_application_fee(context, charge)
-
-
-def _take_application_fee(context: Context, charge: Obj) -> None:
-    """The fee is the platform's, whoever owns the charge."""
-    platform = context.sandbox.platform
-    payee = context.account if context.is_direct else charge["transfer_data"]["destination"]
-    fee = objects.application_fee(
-        context.now,
-        charge=charge,
-        account=payee,
-        application=application_of(platform),
-    )
-    charge["application_fee"] = fee["id"]
-    context.store.add(platform, fee, {"charge": charge["id"]})
-    context.emit("application_fee.created", fee, account=platform)
-
-
-def application_of(platform: str) -> str:
-    """The platform's Connect application, named after its account."""
-    return platform.replace("acct_", "ca_")
 
 
 def _mark_paid(context: Context, intent: Obj) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from . import objects, sessions
 from .core import Context
-from .intents import AUTHORISATION_SECONDS, application_of, settle
+from .fees import application_of
+from .intents import AUTHORISATION_SECONDS, settle
 from .store import Obj
 
 WORKS: Obj = {"last4": "4242"}

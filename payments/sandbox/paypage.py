@@ -87,8 +87,7 @@ class PayPage:
         facts = {"account": account, "session": object_id}
         returns = outcome != "pay_without_returning"
         step = "pay" if not returns else outcome
-        if step in ("pay", "authenticate") and sandbox.faults.take(faults.PAY, facts):
-            step = "decline"
+        step = self._misled(step, facts)
         race = sandbox.faults.take(faults.RACE, facts)
         try:
             after = races.run(
@@ -101,6 +100,16 @@ class PayPage:
             status = 409 if closed.session["status"] == "complete" else 410
             return self._render(closed.session, status=status)
         return self._after(after, address, returns=returns)
+
+    def _misled(self, step: str, facts: Obj) -> str:
+        """What a fault makes of a payment that would have worked."""
+        if step not in ("pay", "authenticate"):
+            return step
+        kinds = faults.PAY if step == "pay" else ("decline",)
+        fault = self._sandbox.faults.take(kinds, facts)
+        if fault is None:
+            return step
+        return "start_authentication" if fault.kind == "challenge" else "decline"
 
     def _attempt(self, account: str, object_id: str, step: str, address: str | None) -> Obj:
         with self._sandbox.store.transaction():

@@ -8,6 +8,7 @@ from . import events, objects
 from .core import Context
 from .errors import StripeError, missing
 from .expand import line_items
+from .fees import application_of
 from .ids import new_id
 from .listing import page
 from .store import Obj
@@ -174,7 +175,7 @@ def create_endpoint(context: Context) -> Obj:
     given = context.params
     application = None
     if given.get("connect"):
-        application = context.sandbox.platform.replace("acct_", "ca_")
+        application = application_of(context.sandbox.platform)
     made = objects.webhook_endpoint(context.now, given, application=application)
     secret = new_id("whsec")
     private = {"secret": secret, "connect": bool(given.get("connect"))}
