@@ -18,6 +18,7 @@ _EXPANDABLE = {
         "transfer",
     ),
     "refund": ("charge", "payment_intent", "balance_transaction", "failure_balance_transaction"),
+    "dispute": ("charge", "payment_intent"),
     "application_fee": ("account", "charge"),
     "balance_transaction": ("source",),
     "payment_method": ("customer",),

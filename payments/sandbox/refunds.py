@@ -8,7 +8,6 @@ from . import fees, ledger, money
 from .core import Context, Sandbox
 from .errors import StripeError, invalid, missing, wrong_state
 from .faults import REFUND, Fault
-from .listing import page
 from .store import Obj
 
 
@@ -135,16 +134,6 @@ def _count(context: Context, charge: Obj, amount: int) -> None:
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
     context.store.save(charge)
     context.emit("charge.refunded", charge, previous_attributes=before)
-
-
-def listed(context: Context) -> Obj:
-    """Refunds, by charge or payment intent."""
-    asked = context.params
-    filters = {
-        "payment_intent = ?": asked.get("payment_intent"),
-        "json_extract(data, '$.charge') = ?": asked.get("charge"),
-    }
-    return page(context, "refund", "/v1/refunds", filters)
 
 
 # What becomes of them

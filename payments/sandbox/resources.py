@@ -103,11 +103,18 @@ def list_charges(context: Context) -> Obj:
     return page(context, "charge", "/v1/charges", filters)
 
 
-def list_fees(context: Context) -> Obj:
-    """Application fees, by charge."""
-    charge = context.params.get("charge")
-    filters = {"json_extract(data, '$.charge') = ?": charge}
-    return page(context, "application_fee", "/v1/application_fees", filters)
+def lister(kind: str, url: str) -> Any:
+    """A handler that lists objects of ``kind`` by their charge or payment intent."""
+
+    def listed(context: Context) -> Obj:
+        asked = context.params
+        filters = {
+            "payment_intent = ?": asked.get("payment_intent"),
+            "json_extract(data, '$.charge') = ?": asked.get("charge"),
+        }
+        return page(context, kind, url, filters)
+
+    return listed
 
 
 # Customers

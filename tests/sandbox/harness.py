@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -240,6 +240,17 @@ def order(**changes: Any) -> Any:
         "payment_intent_data": {"capture_method": "manual", **intent},
     }
     return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+
+def paid_later(shop: Shop, *, types: Sequence[str] = ("card", "sepa_debit")) -> Any:
+    """A session paid with a method whose answer comes days later."""
+    session = shop.open(
+        payment_method_types=list(types),
+        line_items=[line(4500, "eur")],
+        intent={"capture_method": "automatic"},
+    )
+    assert shop.pay(session, "pay_later").status_code == 303
+    return shop.session(session.id)
 
 
 def line(amount: int = 4500, currency: str = "nzd", quantity: int = 1) -> dict[str, Any]:

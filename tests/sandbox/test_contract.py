@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from .conftest import new_shop
-from .harness import KEY, Process, Shop, line
+from .harness import KEY, Process, Shop, line, paid_later
 from .stripe_contract import ContractError, require, validate_object, validate_request
 
 
@@ -40,6 +40,7 @@ def lifecycle(shop: Shop) -> None:
     shop.cancel(shop.paid().payment_intent, cancellation_reason="duplicate")
     shop.paid(intent={"capture_method": "automatic"})
     refunds(shop, fee)
+    answers_of_banks(shop)
 
 
 def refunds(shop: Shop, intent: Any) -> None:
@@ -52,7 +53,24 @@ def refunds(shop: Shop, intent: Any) -> None:
     shop.refund(payment_intent=charge.payment_intent, refund_application_fee=True)
 
 
+def answers_of_banks(shop: Shop) -> None:
+    """Payments answered late, and disputes in every state."""
+    for outcome in ("succeed", "fail", None):
+        intent = paid_later(shop).payment_intent
+        if outcome:
+            shop.process.tool(f"payments/{intent}", outcome=outcome)
+    for ends in (["won"], ["under_review", "lost"], []):
+        charge = shop.captured()
+        dispute = shop.process.tool("disputes", charge=charge.id)
+        for status in ends:
+            shop.process.tool(f"disputes/{dispute['id']}", status=status)
+    inquiry = {"charge": shop.captured().id, "status": "warning_needs_response"}
+    asked = shop.process.tool("disputes", **inquiry)
+    shop.process.tool(f"disputes/{asked['id']}", status="warning_closed")
+
+
 LISTS = (
+    "/v1/disputes",
     "/v1/refunds",
     "/v1/checkout/sessions",
     "/v1/payment_intents",
@@ -71,7 +89,15 @@ def test_every_object_in_every_state(shop: Shop) -> None:
         for entry in get(shop, path, limit=100)["data"]:
             validate_object(entry["object"], entry)
             kinds.add(entry["object"])
-    assert kinds == {"checkout.session", "payment_intent", "charge", "event", "customer", "refund"}
+    assert kinds == {
+        "checkout.session",
+        "payment_intent",
+        "charge",
+        "event",
+        "customer",
+        "refund",
+        "dispute",
+    }
 
 
 def test_the_objects_inside_events(shop: Shop) -> None:
