@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from payments.models import CreditEntry, Dispute, Due, Payment, Refund
 from payments.shares import Left
-from payments.states import CAPTURE, CAPTURED, FAILED
+from payments.states import CAPTURE, CAPTURED, FAILED, SUCCEEDED
 
 # What the cardholder's bank has taken back already; an inquiry (`warning_…`) takes nothing.
 _TAKEN_BACK = Q(status__in=["needs_response", "under_review", "lost"]) | Q(is_lost=True)
@@ -69,6 +70,20 @@ def credit_on(due: Due) -> int:
 def returned_by_refunds(due: Due) -> "QuerySet[CreditEntry]":
     """Spent credit that was given back as a refund."""
     return CreditEntry.objects.filter(due=due, kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+
+
+def with_given_back(dues: "QuerySet[Due]") -> "QuerySet[Due]":
+    """Dues with `refunded_minor` (refunds that succeeded) and `returned_minor` (credit)."""
+    refunds = Refund.objects.filter(due=OuterRef("pk"), state=SUCCEEDED)
+    returned = CreditEntry.objects.filter(
+        due=OuterRef("pk"), kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
+    )
+    return dues.annotate(refunded_minor=_summed(refunds), returned_minor=_summed(returned))
+
+
+def _summed(rows: "QuerySet") -> Coalesce:
+    total = rows.order_by().values("due").annotate(total=Sum("amount_minor")).values("total")
+    return Coalesce(Subquery(total), 0, output_field=BigIntegerField())
 
 
 def _sum(rows: "QuerySet") -> int:
