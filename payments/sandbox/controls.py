@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import delayed, disputes, refunds
+from . import accounts, delayed, disputes, refunds
 from .core import Context, Sandbox
 from .errors import invalid, missing
 from .faults import FAILURE_REASONS
@@ -19,6 +19,15 @@ def settle_refund(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     status = _choice(asked, "status", ("succeeded", "failed"))
     reason = _choice(asked, "failure_reason", FAILURE_REASONS, "unknown")
     return refunds.settle(context, refund, status, reason)
+
+
+def refund_charge(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
+    """Somebody refunds a charge in Stripe's dashboard: all that is left, or an ``amount``."""
+    _, context = _owned(sandbox, object_id, "charge")
+    context.params = {"charge": object_id}
+    if "amount" in asked:
+        context.params["amount"] = _number(asked, "amount", 0)
+    return refunds.create(context)
 
 
 def answer_payment(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
@@ -41,10 +50,28 @@ def dispute(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     return disputes.open_on(
         context,
         charge,
-        amount=_number(asked, "amount", charge["amount_captured"]),
+        amount=_number(asked, "amount", charge["amount_captured"] or charge["amount"]),
         reason=_choice(asked, "reason", disputes.REASONS, "fraudulent"),
         status=_choice(asked, "status", disputes.OPEN, "needs_response"),
     )
+
+
+def account(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
+    """Set an account's switches, or its tie to the platform (``authorised``).
+
+    Without an account, ``new_accounts`` says how those to come begin: ready or onboarding.
+    """
+    if not object_id:
+        return accounts.start_new_as(sandbox, str(asked.get("new_accounts")))
+    found, context = _owned(sandbox, object_id, "account")
+    unknown = set(asked) - {*accounts.SWITCHES, "authorised"}
+    if unknown or not all(isinstance(value, bool) for value in asked.values()):
+        wanted = ", ".join((*accounts.SWITCHES, "authorised"))
+        raise invalid(f"Give any of {wanted}, each true or false.")
+    if "authorised" in asked:
+        accounts.authorise(context, found, allowed=asked["authorised"])
+    switches = {name: value for name, value in asked.items() if name != "authorised"}
+    return accounts.switch(context, found, switches)
 
 
 def _disputed_charge(sandbox: Sandbox, asked: Obj) -> tuple[Obj, Context]:
@@ -65,8 +92,8 @@ def _owned(sandbox: Sandbox, object_id: str, kind: str) -> tuple[Obj, Context]:
 
 def _number(asked: Obj, name: str, default: int) -> int:
     value = asked.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise invalid(f"`{name}` must be a whole number.", name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise invalid(f"`{name}` must be a whole number from 1.", name)
     return value
 
 
@@ -78,9 +105,11 @@ def _choice(asked: Obj, name: str, known: tuple[str, ...], default: str | None =
 
 
 _CONTROLS: Mapping[str, Control] = {
+    "charges": refund_charge,
     "refunds": settle_refund,
     "payments": answer_payment,
     "disputes": dispute,
+    "accounts": account,
 }
 NAMES = tuple(_CONTROLS)
 

@@ -248,6 +248,14 @@ def test_a_refund_can_wait_for_the_balance(shop: Shop, sandbox: Process) -> None
     assert shop.found_refund(refund.id).failure_reason == "merchant_request"
 
 
+def test_somebody_else_can_refund_first(shop: Shop, sandbox: Process) -> None:
+    charge = shop.captured()
+    assert sandbox.tool(f"charges/{charge.id}", amount=1000)["amount"] == 1000
+    made = sandbox.tool(f"charges/{charge.id}")
+    assert (made["amount"], shop.event_types().count("refund.created")) == (3500, 2)
+    assert code_of(refused(lambda: shop.refund(charge=charge.id))) == "charge_already_refunded"
+
+
 @pytest.mark.parametrize("kind", ["error_500_after", "cut_after"])
 def test_a_refund_whose_answer_is_lost_was_made_once(
     shop: Shop, sandbox: Process, kind: str
