@@ -1,7 +1,10 @@
 """What follows from a booking's transitions; see `manage.py effects`."""
 
+from typing import Any
+
 from bookings import mails
 from config.kernel.effects import Happening, on
+from config.kernel.money import Money
 from members.models import Notification
 
 PAID_TOO_LATE = "The payment came when the time was gone"
@@ -15,7 +18,9 @@ def mail_confirmation(happening: Happening) -> list[Notification]:
 
 @on("booking.cancelled")
 def mail_cancellation(happening: Happening) -> list[Notification]:
-    return mails.cancellation(happening.subject, happening.reason)
+    """With what is given back, where whoever cancelled it said so."""
+    money = happening.data.get("money")
+    return mails.cancellation(happening.subject, happening.reason, money and _in_words(money))
 
 
 @on("booking.expired")
@@ -30,3 +35,12 @@ def mail_release(happening: Happening) -> list[Notification]:
     if happening.actor.kind != "staff":
         return []
     return mails.released_by_staff(happening.subject, happening.reason)
+
+
+def _in_words(money: dict[str, Any]) -> dict[str, str]:
+    """Amounts of `{"currency", "to_card_minor", …}` as words; nothing for nothing."""
+    return {
+        name.removesuffix("_minor"): str(Money(amount, money["currency"])) if amount else ""
+        for name, amount in money.items()
+        if name.endswith("_minor")
+    }

@@ -11,15 +11,37 @@ from config.kernel.money import Money
 from members.mail import notification
 from members.models import Notification
 
-
-def confirmation(booking: Booking) -> list[Notification]:
-    """Reference, when, where, a calendar file, and the guest's link."""
-    return _mail("confirmation", booking, attachments=[_calendar(booking)])
+Shown = dict[str, Any]
 
 
-def cancellation(booking: Booking, reason: str) -> list[Notification]:
-    """It is cancelled; the calendar file takes it out of calendars again."""
-    return _mail("cancellation", booking, reason=reason, attachments=[_calendar(booking)])
+def confirmation(booking: Booking, receipt: Shown | None = None) -> list[Notification]:
+    """Reference, when, where, a calendar file, the guest's link, and the receipt if one is due."""
+    return _mail("confirmation", booking, receipt=receipt, attachments=[_calendar(booking)])
+
+
+def cancellation(booking: Booking, reason: str, money: Shown | None = None) -> list[Notification]:
+    """It is cancelled; the calendar file takes it out of calendars again.
+
+    `money` says what is given back: `to_card`, `to_credit` and `kept`, as words or empty.
+    """
+    return _mail(
+        "cancellation", booking, reason=reason, money=money, attachments=[_calendar(booking)]
+    )
+
+
+def refunded(
+    booking: Booking,
+    *,
+    amount: Money,
+    to: str,
+    cause: str,
+    once: str,
+    reason: str = "",
+    receipt: Shown | None = None,
+) -> list[Notification]:
+    """Money is on its card (`to` is card) or is credit; `once` names the refund."""
+    words = {"amount": str(amount), "to": to, "cause": cause, "reason": reason}
+    return _mail("refund", booking, once=once, receipt=receipt, **words)
 
 
 def expiry(booking: Booking) -> list[Notification]:

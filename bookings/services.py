@@ -103,13 +103,16 @@ def end(booking: Booking, move: Move) -> None:
     apply(booking, move, ended_at=move.at)
 
 
-def cancel(*, booking_id: UUID, actor: Actor, reason: str = "") -> Booking:
+def cancel(
+    *, booking_id: UUID, actor: Actor, reason: str = "", data: dict[str, Any] | None = None
+) -> Booking:
     """Cancel a confirmed booking and free its slots. A booking cancelled before stays as it is.
 
     Raises NotFound, and InvalidTransition for a booking that is not confirmed. Money is not moved
-    here: a use case that refunds lives in payments.
+    here: a use case that refunds lives in payments, and says in `data` (kept in the history) what
+    is given back.
     """
-    return _moved(booking_id, CANCELLED, actor, reason)
+    return _moved(booking_id, CANCELLED, actor, reason, data)
 
 
 def complete(*, booking_id: UUID, actor: Actor = SYSTEM) -> Booking:
@@ -123,12 +126,18 @@ def no_show(*, booking_id: UUID, actor: Actor, reason: str = "") -> Booking:
 
 
 @retried_on_deadlock
-def _moved(booking_id: UUID, to_state: str, actor: Actor, reason: str) -> Booking:
+def _moved(
+    booking_id: UUID,
+    to_state: str,
+    actor: Actor,
+    reason: str,
+    data: dict[str, Any] | None = None,
+) -> Booking:
     with transaction.atomic():
         booking = locked_booking(booking_id)
         if booking.state == to_state:
             return booking
-        move = Move(to_state, lock_objects.now_under_locks(), actor, reason)
+        move = Move(to_state, lock_objects.now_under_locks(), actor, reason, data or {})
         if to_state in WITHOUT_OCCUPANCIES:
             end(booking, move)
         else:

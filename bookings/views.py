@@ -21,6 +21,7 @@ from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.week import Choice, longest_from, range_of, slot_at, week
+from bookings.words import policy_text
 from config.kernel import clock
 from members.models import Workspace
 from members.pages import private
@@ -132,6 +133,7 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
         "query": (query := _query(wish, choice)),
         "live_query": urlencode(query),
         "hold_minutes": rules.hold_ttl_seconds // 60,
+        "policy": _policy(rules, picked, now),
         **_turns(wish.first, rules, now.astimezone(rules.zone).date()),
     }
 
@@ -149,6 +151,17 @@ def _picked(available: Availability, wish: Wish, choice: Choice) -> Picked | Non
         quote=quote(rules, window, choice.quantity),
         slot=slot_at(available, wish.start, minutes, choice.quantity) if fits else None,
         shortened_from=choice.minutes if fits and fits < choice.minutes else 0,
+    )
+
+
+def _policy(rules: Rules, picked: Picked | None, now: datetime) -> str:
+    """What cancelling costs: by the clock for a chosen time, in hours otherwise; free is free."""
+    if not rules.prices:
+        return ""
+    if picked is None or picked.slot is None:
+        return policy_text(rules.terms, rules.currency)
+    return policy_text(
+        rules.terms, rules.currency, starts_at=picked.window.start, zone=rules.zone, now=now
     )
 
 

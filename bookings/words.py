@@ -1,9 +1,14 @@
-"""Times as people say them, for pages and mails alike."""
+"""Times and policies as people say them, for pages and mails alike."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.utils import formats, timezone
+
+from bookings.models import Booking, Line
+from bookings.policy import Terms, terms_of
+from config.kernel.money import Money
 
 
 def window_text(start: datetime, end: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
@@ -29,3 +34,72 @@ def moment_text(moment: datetime, zone: ZoneInfo) -> str:
     """ "Tue 8 Dec, 14:00, Auckland"."""
     local = timezone.localtime(moment, zone)
     return f"{day_text(local)}, {local:%H:%M}, {zone_text(zone)}"
+
+
+def policy_text(
+    terms: Terms,
+    currency: str,
+    *,
+    starts_at: datetime | None = None,
+    zone: ZoneInfo | None = None,
+    now: datetime | None = None,
+) -> str:
+    """A cancellation policy in plain words.
+
+    For a start, with its times ("Free to cancel until Tue 8 Dec, 14:00, Auckland."), as far as they
+    are still ahead at `now`; without one, in hours before it.
+    """
+    fee = f" less a fee of {Money(terms.fee_minor, currency)}" if terms.fee_minor else ""
+    stages = [(terms.free_hours, f"Everything{fee} is given back" if fee else "Free to cancel")]
+    if terms.partial_percent > 0 and terms.partial_hours < terms.free_hours:
+        stages.append((terms.partial_hours, f"{terms.partial_percent}%{fee} is given back"))
+    ahead = [
+        (hours, what)
+        for hours, what in stages
+        if not (starts_at and now) or now <= starts_at - timedelta(hours=hours)
+    ]
+    if not ahead:
+        return "Nothing is given back when you cancel."
+    sentences = [f"{what} until {_deadline(hours, starts_at, zone)}." for hours, what in ahead]
+    if ahead[-1][0] > 0:
+        sentences.append("Nothing is given back.")
+    first, *rest = sentences
+    return " ".join([first, *(f"After that, {s[0].lower()}{s[1:]}" for s in rest)])
+
+
+def _deadline(hours: int, starts_at: datetime | None, zone: ZoneInfo | None) -> str:
+    """The moment so many hours before the start, or how long before it that is."""
+    if hours == 0:
+        return "it starts"
+    if starts_at is not None and zone is not None:
+        return moment_text(starts_at - timedelta(hours=hours), zone)
+    return f"{_hours_text(hours)} before it starts"
+
+
+def _hours_text(hours: int) -> str:
+    if hours >= 48 and hours % 24 == 0:
+        return f"{hours // 24} days"
+    return f"{hours} hour{'' if hours == 1 else 's'}"
+
+
+def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime) -> list[str]:
+    """The frozen policy of a booking, a sentence for each different one; none for a free booking.
+
+    `lines` are in order, with their resources and places.
+    """
+    terms = terms_of(booking.policy)
+    if not booking.total_minor or not terms:
+        return []
+    found: dict[str, str] = {}
+    for each, line in zip(terms, lines, strict=False):
+        text = policy_text(
+            each,
+            booking.currency,
+            starts_at=line.starts_at,
+            zone=ZoneInfo(line.resource.location.timezone),
+            now=now,
+        )
+        found.setdefault(text, line.resource.name)
+    if len(found) == 1:
+        return list(found)
+    return [f"{name}: {text}" for text, name in found.items()]

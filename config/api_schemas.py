@@ -37,6 +37,9 @@ class ProblemSchema(serializers.Serializer):
     line = serializers.IntegerField(required=False, help_text="Index of the line that failed.")
     next_free = WindowSchema(required=False, allow_null=True)
     rule = serializers.CharField(required=False, help_text="Which rule a window breaks.")
+    left_minor = serializers.IntegerField(
+        required=False, help_text="What is left to give back, in minor units."
+    )
     max_bytes = serializers.IntegerField(required=False)
     from_state = serializers.CharField(required=False)
     to_state = serializers.CharField(required=False)
@@ -97,6 +100,7 @@ _MEANINGS = {
     404: "`not_found`: not in this workspace.",
     409: "In conflict with what is: the code says with what.",
     410: "`hold_expired`: the hold has ended.",
+    412: "`version_mismatch`: it has changed since you read it.",
     413: "`body_too_large`.",
     415: "`unsupported_media_type`: send application/json.",
     422: "Understood, but not possible: the code says why.",

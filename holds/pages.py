@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 
 from bookings.links import manage_token
 from bookings.models import Line
+from bookings.words import booking_policy_texts
 from config.kernel import clock
 from holds import states
 from holds.forms import ContactForm
@@ -94,6 +95,7 @@ def page(
         "manage": manage_token(hold.booking),
         "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
         "can_hold_again": bool(lines) and hold.booking.starts_at > now and released_by != "earlier",
+        "policy": booking_policy_texts(hold.booking, lines, now),
         "slim": True,
     }
     return render(request, "holds/hold.html", words, status=status)

@@ -70,7 +70,8 @@ class Deed:
     """Something about to be done: what it is called, what it will do, and how it is done.
 
     `effects` are sentences shown before the button, whose label names the effect. `perform` takes
-    the reason and calls one service; `done` is said afterwards.
+    the reason and calls one service; `done` is said afterwards. A deed that asks for more than a
+    reason brings its own `form`, and `perform` takes that form, valid.
     """
 
     title: str
@@ -78,14 +79,15 @@ class Deed:
     button: str
     done: str
     back: str
-    perform: Callable[[str], Any]
+    perform: Callable[[Any], Any]
     dangerous: bool = True
     asks_reason: bool = True
+    form: type[ReasonForm] | None = None
 
 
 def ask_then_do(request: HttpRequest, site: AdminSite, model: Any, deed: Deed) -> HttpResponse:
     """GET shows what would happen; POST does it and says so, or says why not."""
-    form_class = ReasonForm if deed.asks_reason else OptionalReasonForm
+    form_class = deed.form or (ReasonForm if deed.asks_reason else OptionalReasonForm)
     form = form_class(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid() and _did(request, deed, form):
         messages.success(request, deed.done)
@@ -102,7 +104,7 @@ def ask_then_do(request: HttpRequest, site: AdminSite, model: Any, deed: Deed) -
 
 def _did(request: HttpRequest, deed: Deed, form: ReasonForm) -> bool:
     try:
-        deed.perform(form.cleaned_data["reason"].strip())
+        deed.perform(form if deed.form else form.cleaned_data["reason"].strip())
     except (DomainError, DatabaseError) as error:
         sentence = explained(error)
         if sentence is None:

@@ -14,7 +14,6 @@ from bookings import services as booking_services
 from bookings import states as booking_states
 from bookings.models import Booking, BookingEvent
 from bookings.states import BOOKING_STATES
-from config.kernel.money import Money
 from holds.admin import WITH_RESOURCES, HoldAdminBase, lines_said, state_of
 from holds.models import Hold
 from members.admin_filters import OpeningFilter
@@ -27,11 +26,18 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
-from payments import cancelling
+from payments import admin_deeds as money_back
 from payments.admin_incidents import IncidentAdmin as IncidentAdmin  # registers itself
 from payments.holding import let_go
-from payments.models import Checkout, Payment, Signal
-from payments.states import AUTHORISED, CAPTURE_FAILED, CAPTURED, CAPTURING
+from payments.models import Checkout, Dispute, Payment, Refund, Signal
+from payments.states import (
+    CAPTURE_FAILED,
+    CAPTURED,
+    FAILED,
+    NEEDS_ATTENTION,
+    REQUESTED,
+    SUBMITTED,
+)
 
 STATE_LABELS = {
     "pending payment": "warning",
@@ -161,7 +167,7 @@ class BookingAdmin(ReadOnlyAdmin):
         "reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended",
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
-    actions_detail = ("cancel", "complete", "no_show")
+    actions_detail = ("cancel", "refund", "complete", "no_show")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request).select_related("workspace", "member")
@@ -219,7 +225,11 @@ class BookingAdmin(ReadOnlyAdmin):
         return [
             offered
             for offered in super().get_actions_detail(request, object_id)
-            if BOOKING_STATES.allows(now, wanted[offered.path])
+            if (
+                BOOKING_STATES.allows(now, wanted[offered.path])
+                if offered.path in wanted
+                else money_back.has_something_left(object_id)
+            )
         ]
 
     @action(
@@ -230,20 +240,21 @@ class BookingAdmin(ReadOnlyAdmin):
     )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
         booking = self.row_or_404(request, object_id, MANAGER)
-        deed = Deed(
-            title=f"Cancel booking {booking.reference}",
+        deed = money_back.cancellation(
+            request,
+            booking,
             effects=[
                 f"{self.what(booking)} is free for others at once.",
                 f"{self.who(booking)} is told, with your reason.",
-                _money_after_cancelling(booking),
             ],
-            button="Cancel the booking and free the slot",
-            done=f"{booking.reference} is cancelled and its slot is free.",
             back=self.change_url(booking.pk),
-            perform=lambda reason: cancelling.cancel(
-                booking_id=booking.pk, actor=staff_actor(request), reason=reason
-            ),
         )
+        return ask_then_do(request, self.admin_site, Booking, deed)
+
+    @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        deed = money_back.refund_of_booking(request, booking, back=self.change_url(booking.pk))
         return ask_then_do(request, self.admin_site, Booking, deed)
 
     @action(description="Mark completed…", permissions=["manage"], icon="task_alt")
@@ -281,18 +292,6 @@ class BookingAdmin(ReadOnlyAdmin):
         return ask_then_do(request, self.admin_site, Booking, deed)
 
 
-def _money_after_cancelling(booking: Booking) -> str:
-    """What was taken stays taken until it is refunded; that is said, not hidden."""
-    payments = list(Payment.objects.filter(due__booking=booking))
-    if any(payment.state in {AUTHORISED, CAPTURING} for payment in payments):
-        return "A payment is being captured: wait for its outcome, then cancel."
-    paid = _captured(payments)
-    if not paid:
-        return "Nothing was paid."
-    amount = Money(paid, booking.currency)
-    return f"{amount} was paid. Cancelling does not refund it: do that in Stripe for now."
-
-
 def _captured(payments: list[Payment]) -> int:
     return sum(payment.amount_minor for payment in payments if payment.state == CAPTURED)
 
@@ -326,6 +325,8 @@ def _story(booking: Booking) -> dict[str, Any]:
         },
         "paid": said_money(_captured(payments), booking.currency),
         "payments": [_payment(payment, zone) for payment in payments],
+        "refunds": money_back.refunds_said(booking, zone),
+        "disputes": money_back.disputes_said(booking, zone),
         "checkouts": [
             {
                 "link": link("payments_checkout", checkout.pk, f"attempt {checkout.attempt}"),
@@ -443,6 +444,16 @@ class PaymentAdmin(MoneyAdmin):
         "next_try_at", "last_error", "account", "livemode",
     )  # fmt: skip
     readonly_fields = ("booking", "amount_shown", "state_shown")
+    actions_detail = ("refund",)
+
+    def has_manage_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access_of(request).may(MANAGER)
+
+    @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        payment = self.row_or_404(request, object_id, MANAGER)
+        deed = money_back.refund_of_payment(request, payment, back=self.change_url(payment.pk))
+        return ask_then_do(request, self.admin_site, Payment, deed)
 
 
 @admin.register(Checkout)
@@ -461,6 +472,100 @@ class CheckoutAdmin(MoneyAdmin):
     @display(description="session")
     def session_shown(self, checkout: Checkout) -> str:
         return checkout.session_id or "not made yet"
+
+
+REFUND_LABELS = {
+    "requested": "info",
+    "submitted": "info",
+    "succeeded": "success",
+    "failed": "danger",
+    "needs attention": "danger",
+}
+
+
+class RefundStateFilter(OpeningFilter):
+    """All, or those that somebody has to look at."""
+
+    title = "attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "All"), ("needed", "Needs attention"), ("moving", "On their way")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        if self.value() == "needed":
+            return queryset.filter(state__in=[NEEDS_ATTENTION, FAILED])
+        if self.value() == "moving":
+            return queryset.filter(state__in=[REQUESTED, SUBMITTED])
+        return queryset
+
+
+@admin.register(Refund)
+class RefundAdmin(MoneyAdmin):
+    """Money on its way back; one that Stripe refused is tried again or given up."""
+
+    list_display = ("id", "booking", "amount_shown", "to", "state_shown", "cause", "made")
+    list_filter = (RefundStateFilter, "to", "cause")
+    search_fields = (*MoneyAdmin.search_fields, "stripe_refund_id")
+    fields = (
+        "booking", "amount_shown", "state_shown", "to", "cause", "reason", "actor_label",
+        "stripe_refund_id", "refunds_fee", "reverses_transfer", "created_at", "submitted_at",
+        "ended_at", "tries", "attempt", "next_try_at", "last_error",
+    )  # fmt: skip
+    readonly_fields = ("booking", "amount_shown", "state_shown")
+    actions_detail = ("retry", "give_up")
+
+    @display(description="state", ordering="state", label=REFUND_LABELS)
+    def state_shown(self, row: Any) -> str:
+        return _words(row.state)
+
+    def has_manage_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access_of(request).may(MANAGER)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only for a refund that waits for somebody."""
+        waits = self.get_queryset(request).filter(pk=object_id, state=NEEDS_ATTENTION).exists()
+        return super().get_actions_detail(request, object_id) if waits else []
+
+    @action(description="Try again…", permissions=["manage"], icon="refresh")
+    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.row_or_404(request, object_id, MANAGER)
+        deed = money_back.retry(request, refund, back=self.change_url(refund.pk))
+        return ask_then_do(request, self.admin_site, Refund, deed)
+
+    @action(
+        description="Give up…",
+        permissions=["manage"],
+        icon="cancel",
+        variant=ActionVariant.DANGER,
+    )
+    def give_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.row_or_404(request, object_id, MANAGER)
+        deed = money_back.give_up(request, refund, back=self.change_url(refund.pk))
+        return ask_then_do(request, self.admin_site, Refund, deed)
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    """Cardholders' objections; they are answered in Stripe's dashboard."""
+
+    workspace_path = "payment__due__workspace"
+    list_display = ("stripe_dispute_id", "payment", "amount_shown", "status", "reason", "is_lost")
+    list_filter = ("is_lost", ("closed_at", admin.EmptyFieldListFilter))
+    search_fields = ("stripe_dispute_id", "payment__due__booking__reference")
+    ordering = ("-opened_at",)
+    fields = (
+        "stripe_dispute_id", "payment", "amount_shown", "status", "reason", "opened_at",
+        "closed_at", "is_lost",
+    )  # fmt: skip
+    readonly_fields = ("amount_shown",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("payment__due")
+
+    @display(description="amount", ordering="amount_minor")
+    def amount_shown(self, row: Any) -> str:
+        return said_money(row.amount_minor, row.currency)
 
 
 def _words(state: str) -> str:

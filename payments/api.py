@@ -45,6 +45,7 @@ from payments.api_schemas import (
 )
 from payments.holding import Claimant, LineRequest
 from payments.models import Due, Payment
+from payments.standing import with_given_back
 from payments.states import CAPTURED
 
 MAX_LINES = 20
@@ -203,7 +204,7 @@ class BookingListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Bookings, newest first."""
-        rows = _filtered(Query(request), _bookings(self.workspace))
+        rows = _filtered(Query(request), bookings_of(self.workspace))
         return paginated(request, rows, NEWEST_FIRST, booking_json)
 
 
@@ -215,20 +216,24 @@ class BookingView(ApiView):
     )
     def get(self, request: Request, booking_id: UUID) -> Response:
         """One booking with its money; its version is the ETag."""
-        booking = _bookings(self.workspace).filter(pk=booking_id).first()
+        booking = bookings_of(self.workspace).filter(pk=booking_id).first()
         if booking is None:
             raise NotFound("There is no such booking here.")
         return Response(booking_json(booking), headers={"ETag": etag(booking.version)})
 
 
-def _bookings(workspace: Any) -> QuerySet[Booking]:
+def bookings_of(workspace: Any) -> QuerySet[Booking]:
     """A workspace's bookings with all that `booking_json` shows: four queries however many."""
     payments = Payment.objects.order_by("created_at", "id")
     return (
         Booking.objects.filter(workspace=workspace)
         .select_related("hold", "member")
         .prefetch_related(
-            "lines", Prefetch("dues", Due.objects.prefetch_related(Prefetch("payments", payments)))
+            "lines",
+            Prefetch(
+                "dues",
+                with_given_back(Due.objects.prefetch_related(Prefetch("payments", payments))),
+            ),
         )
     )
 
@@ -256,9 +261,11 @@ def _of_member(member: str) -> Q:
 
 
 def booking_json(booking: Booking) -> dict[str, Any]:
-    """A booking of `_bookings`: nothing here asks the database again."""
-    payments = [payment for due in booking.dues.all() for payment in due.payments.all()]
+    """A booking of `bookings_of`: nothing here asks the database again."""
+    dues = booking.dues.all()
+    payments = [payment for due in dues for payment in due.payments.all()]
     captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
+    refunded = sum(due.refunded_minor + due.returned_minor for due in dues)
     hold = getattr(booking, "hold", None)
     return booking_brief(booking, list(booking.lines.all())) | {
         "start": rfc3339(booking.starts_at),
@@ -266,7 +273,7 @@ def booking_json(booking: Booking) -> dict[str, Any]:
         "member": _payer_json(booking),
         "hold": hold and _hold_brief(hold),
         "paid": money(captured, booking.currency),
-        "refunded": money(0, booking.currency),
+        "refunded": money(refunded, booking.currency),
         "payments": [_payment_json(payment) for payment in payments],
         "created_at": rfc3339(booking.created_at),
         "confirmed_at": rfc3339_or_none(booking.confirmed_at),

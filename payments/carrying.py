@@ -20,7 +20,7 @@ from config.kernel import clock, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import stripe_api
+from payments import receipts, stripe_api
 from payments.lock_objects import lock_money
 from payments.models import Due, Payment
 from payments.moves import move_payment
@@ -114,8 +114,10 @@ def _captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> No
     """The money is here: the due is settled, and the member told."""
     due.settled_at = now
     due.save(update_fields=["settled_at"])
-    told = [] if booking.state in WITHOUT_OCCUPANCIES else mails.confirmation(booking)
-    rows.insert([_event(booking, payment, "paid", now), *told])
+    receipt = receipts.for_payment(booking, due, payment, now)
+    shown = receipts.as_shown(receipt, booking)
+    told = [] if booking.state in WITHOUT_OCCUPANCIES else mails.confirmation(booking, shown)
+    rows.insert([_event(booking, payment, "paid", now), receipt, *told])
 
 
 def _capture_failed(booking: Booking, payment: Payment, now: datetime) -> None:

@@ -1,7 +1,13 @@
 """What money does when something happens; see `manage.py effects`."""
 
+from django.db.models import Model
+
+from bookings import mails
 from config.kernel.effects import Happening, on
+from config.kernel.money import Money
+from payments import receipts
 from payments.models import Checkout, Due
+from payments.states import CAPTURE
 
 
 @on("hold.placed")
@@ -28,3 +34,41 @@ def close_sessions(happening: Happening) -> list[Due]:
         close_requested_at=None,
     ).update(close_requested_at=happening.at, next_look_at=happening.at)
     return []
+
+
+@on("refund.succeeded")
+def tell_refunded(happening: Happening) -> list[Model]:
+    """The note for it, and a mail with it. A payment that was never accepted had no receipt."""
+    refund, booking = happening.subject, happening.data["booking"]
+    note = None
+    if refund.payment.verdict == CAPTURE:
+        note = receipts.for_refund(booking, refund, happening.at)
+    told = mails.refunded(
+        booking,
+        amount=refund.amount,
+        to=refund.to,
+        cause=refund.cause,
+        once=str(refund.pk),
+        reason=refund.reason,
+        receipt=note and receipts.as_shown(note, booking),
+    )
+    return [*([note] if note else []), *told]
+
+
+@on("credit.returned")
+def tell_returned(happening: Happening) -> list[Model]:
+    """The same for credit that was spent and is the member's again."""
+    entry, booking = happening.subject, happening.data["booking"]
+    note = receipts.for_returned_credit(
+        booking, entry.due, entry.amount_minor, happening.at, reason=entry.reason
+    )
+    told = mails.refunded(
+        booking,
+        amount=Money(entry.amount_minor, entry.account.currency),
+        to=receipts.BY_CREDIT,
+        cause="returned",
+        once=str(entry.pk),
+        reason=entry.reason,
+        receipt=receipts.as_shown(note, booking),
+    )
+    return [note, *told]

@@ -1,5 +1,6 @@
 """Why a payment cannot go ahead."""
 
+from config.kernel.database_errors import names
 from config.kernel.errors import DomainError
 
 
@@ -13,3 +14,37 @@ class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409
     detail = "This booking is paid for already."
+
+
+class NothingToRefund(DomainError):
+    code = "nothing_to_refund"
+    status = 409
+    detail = "Nothing of this booking's is left to give back."
+
+
+class RefundTooLarge(DomainError):
+    code = "refund_too_large"
+    status = 409
+    detail = "That is more than is left to give back."
+
+
+class NobodyToCredit(DomainError):
+    code = "nobody_to_credit"
+    status = 409
+    detail = "This booking has no e-mail address, so there is nobody to credit."
+
+
+class RefundChanged(DomainError):
+    code = "refund_changed"
+    status = 409
+    detail = "What is given back has changed since you looked."
+
+
+class TooLateToCancel(DomainError):
+    code = "too_late_to_cancel"
+    status = 409
+    detail = "It has begun already."
+
+
+names("refund_within_payment", RefundTooLarge)
+names("refund_of_captured_payment", NothingToRefund)

@@ -1,13 +1,13 @@
-"""Moving checkouts and payments along their tables."""
+"""Moving checkouts, payments and refunds along their tables."""
 
 from typing import TypeVar
 
 from config.kernel.errors import VersionMismatch
 from config.kernel.transitions import TransitionTable
-from payments.models import Checkout, Payment
-from payments.states import CHECKOUT_STATES, PAYMENT_STATES
+from payments.models import Checkout, Payment, Refund
+from payments.states import CHECKOUT_STATES, PAYMENT_STATES, REFUND_STATES
 
-Row = TypeVar("Row", Checkout, Payment)
+Row = TypeVar("Row", Checkout, Payment, Refund)
 
 
 def move_checkout(checkout: Checkout, to_state: str, **columns: object) -> None:
@@ -18,6 +18,11 @@ def move_checkout(checkout: Checkout, to_state: str, **columns: object) -> None:
 def move_payment(payment: Payment, to_state: str, **columns: object) -> None:
     """Move a locked payment; raises InvalidTransition or VersionMismatch."""
     _move(payment, PAYMENT_STATES, to_state, columns)
+
+
+def move_refund(refund: Refund, to_state: str, **columns: object) -> None:
+    """Move a locked refund; raises InvalidTransition or VersionMismatch."""
+    _move(refund, REFUND_STATES, to_state, columns)
 
 
 def _move(row: Row, table: TransitionTable, to_state: str, columns: dict[str, object]) -> None:

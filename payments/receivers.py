@@ -14,7 +14,9 @@ from djstripe.models import Event
 from djstripe.signals import WEBHOOK_SIGNALS
 
 from config.kernel import rows
-from payments.models import Checkout, Signal
+from payments import disputes, refunding
+from payments.models import Checkout, Payment, Signal
+from payments.states import FAILED, SUCCEEDED
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,12 @@ EVENTS = (
     "payment_intent.succeeded",
 )
 
-for _name in EVENTS:
+REFUND_EVENTS = ("charge.refunded", "refund.created", "refund.failed", "refund.updated")
+DISPUTE_EVENTS = ("charge.dispute.closed", "charge.dispute.created", "charge.dispute.updated")
+# What our webhook endpoints ask Stripe for.
+ALL_EVENTS = (*EVENTS, *REFUND_EVENTS, *DISPUTE_EVENTS)
+
+for _name in ALL_EVENTS:
     WEBHOOK_SIGNALS[_name].disconnect(handle_other_event, sender=Event)
 
 
@@ -55,6 +62,48 @@ def take_hint(sender: type[Event], event: Event, **kwargs: Any) -> None:
         session_id=about["id"] if about["object"] == "checkout.session" else "",
     )
     rows.insert([signal])
+
+
+@djstripe_receiver(list(REFUND_EVENTS))
+def take_refund_hint(sender: type[Event], event: Event, **kwargs: Any) -> None:
+    """A refund may have moved: ours are looked at again, and one that is not is a finding."""
+    data = event.stripe_data
+    found = data["data"]["object"]
+    payment = _payment(data)
+    if payment is None:
+        return
+    if found["object"] == "charge":
+        mine = payment.refunds.exclude(state=FAILED).exclude(state=SUCCEEDED)
+        refunding.look_again(mine.values_list("pk", flat=True))
+        return
+    named = (found.get("metadata") or {}).get("refund", "")
+    known = [str(pk) for pk in payment.refunds.values_list("pk", flat=True)]
+    if named in known:
+        refunding.look_again([UUID(named)])
+    else:
+        refunding.file_foreign(payment, found)
+
+
+@djstripe_receiver(list(DISPUTE_EVENTS))
+def take_dispute(sender: type[Event], event: Event, **kwargs: Any) -> None:
+    """Write down a cardholder's objection, or what has become of it."""
+    data = event.stripe_data
+    payment = _payment(data)
+    if payment is not None:
+        disputes.note(payment, data["data"]["object"])
+
+
+def _payment(data: dict[str, Any]) -> Payment | None:
+    """The Payment that an event's object is about, if it is of the event's account and mode."""
+    intent = data["data"]["object"].get("payment_intent")
+    payment = Payment.objects.filter(payment_intent_id=intent).first() if intent else None
+    if payment is None:
+        log.info("event %s is about nothing of ours", data["id"])
+        return None
+    if (data.get("account") or "", bool(data["livemode"])) != (payment.account, payment.livemode):
+        log.warning("event %s is of another account or mode than its payment", data["id"])
+        return None
+    return payment
 
 
 def _checkout(found: dict[str, Any]) -> Checkout | None:

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Sum
+
 from bookings.models import Booking
 from config.kernel.money import Money
-from payments.models import Payment
-from payments.states import CAPTURED, PROCESSING
+from payments.models import CreditEntry, Payment, Refund
+from payments.standing import BY_REFUND
+from payments.states import CAPTURED, FAILED, PROCESSING, SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +20,54 @@ class Summary:
     paid: Money
     refunded: Money
     payments: list[Payment]
+    refunds: list[Refund]
+
+    @property
+    def on_its_way(self) -> Money:
+        """What has been asked for and has not reached the card yet."""
+        waiting = [r.amount_minor for r in self.refunds if r.state not in {SUCCEEDED, FAILED}]
+        return Money(sum(waiting), self.total.currency)
 
 
 def money_of(booking: Booking) -> Summary:
-    """One query."""
-    payments = Payment.objects.filter(due__booking_id=booking.pk).order_by("created_at")
-    return summary(booking, list(payments))
+    """Three queries."""
+    return money_of_many([booking])[booking.pk]
 
 
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """The same for many, in one query."""
+    """The same for many."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):
         found[payment.due.booking_id].append(payment)
-    return {booking.pk: summary(booking, found[booking.pk]) for booking in bookings}
+    refunds: dict[UUID, list[Refund]] = {booking.pk: [] for booking in bookings}
+    for refund in Refund.objects.select_related("due").filter(due__booking_id__in=found):
+        refunds[refund.due.booking_id].append(refund)
+    returned = _returned(list(found))
+    return {b.pk: summary(b, found[b.pk], refunds[b.pk], returned.get(b.pk, 0)) for b in bookings}
 
 
-def summary(booking: Booking, payments: list[Payment]) -> Summary:
+def _returned(booking_ids: list[UUID]) -> dict[UUID, int]:
+    """Spent credit that refunds gave back, by booking."""
+    entries = CreditEntry.objects.filter(
+        due__booking_id__in=booking_ids, kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
+    )
+    summed = entries.values("due__booking_id").annotate(total=Sum("amount_minor"))
+    return {row["due__booking_id"]: row["total"] for row in summed}
+
+
+def summary(
+    booking: Booking, payments: list[Payment], refunds: list[Refund], returned_minor: int
+) -> Summary:
+    """`refunded` is what has succeeded, and the spent credit that was given back."""
     paid = sum(p.amount_minor for p in payments if p.state == CAPTURED)
+    given = sum(r.amount_minor for r in refunds if r.state == SUCCEEDED)
     return Summary(
         total=booking.total,
         paid=Money(paid, booking.currency),
-        refunded=Money(0, booking.currency),
+        refunded=Money(given + returned_minor, booking.currency),
         payments=payments,
+        refunds=refunds,
     )
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from config.kernel.errors import TemporarilyUnavailable
-from payments.models import Checkout, Payment
+from payments.models import Checkout, Payment, Refund
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,6 +49,15 @@ class Intent:
     amount_minor: int
     currency: str
     livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What Stripe says of a refund: pending, requires_action, succeeded, failed or canceled."""
+
+    id: str
+    status: str
+    failure_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,44 @@ def void(payment: Payment) -> Intent:
     )
 
 
+def create_refund(refund: Refund) -> GivenBack:
+    """Give back what a committed row says; a repeat of the same attempt gives the same refund."""
+    key = f"refund:{refund.pk}:{refund.attempt}"
+    return _given_back(
+        _call(
+            lambda: client().v1.refunds.create(
+                params=_refund_params(refund), options=_options(refund.payment.account, key=key)
+            )
+        )
+    )
+
+
+def fetch_refund(refund: Refund) -> GivenBack:
+    """The refund as it is now."""
+    return _given_back(
+        _call(
+            lambda: client().v1.refunds.retrieve(
+                refund.stripe_refund_id or "", options=_options(refund.payment.account)
+            )
+        )
+    )
+
+
+def find_refund(refund: Refund) -> GivenBack | None:
+    """The refund that Stripe made for our row though its answer never reached us, if it did."""
+    found = _call(
+        lambda: client().v1.refunds.list(
+            params={"payment_intent": refund.payment.payment_intent_id, "limit": 100},
+            options=_options(refund.payment.account),
+        )
+    )
+    ours = str(refund.pk)
+    for each in found.data:
+        if each.metadata and each.metadata.to_dict().get("refund") == ours:
+            return _given_back(each)
+    return None
+
+
 @lru_cache(maxsize=1)
 def client() -> stripe.StripeClient:
     """The client of this process, made at first use and so after any fork."""
@@ -219,6 +266,29 @@ def _session_params(checkout: Checkout) -> Any:
     if checkout.email:
         params["customer_email"] = checkout.email
     return params
+
+
+def _refund_params(refund: Refund) -> Any:
+    params: dict[str, Any] = {
+        "payment_intent": refund.payment.payment_intent_id,
+        "amount": refund.amount_minor,
+        "metadata": {"refund": str(refund.pk), "due": str(refund.due_id)},
+    }
+    if refund.cause == Refund.Cause.DUPLICATE:
+        params["reason"] = "duplicate"
+    if refund.refunds_fee:
+        params["refund_application_fee"] = True
+    if refund.reverses_transfer:
+        params["reverse_transfer"] = True
+    return params
+
+
+def _given_back(found: stripe.Refund) -> GivenBack:
+    return GivenBack(
+        id=found.id,
+        status=found.status or "",
+        failure_reason=getattr(found, "failure_reason", None) or "",
+    )
 
 
 def _session(found: stripe.checkout.Session) -> Session:

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
-from payments import carrying, checkouts, settlement
+from payments import carrying, checkouts, refunding, settlement
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
@@ -51,6 +51,12 @@ def _ignored(signal: Signal, outcome: settlement.Outcome) -> str:
     return "ignored" if outcome.name == "repeated" else outcome.name
 
 
+@shared_task(name="payments.carry_out_refund")
+def carry_out_refund(refund_id: str) -> bool:
+    """Give money back, or see what has become of it; kicked when it is asked for and by hints."""
+    return refunding.carry_out(UUID(refund_id))
+
+
 @shared_task(name="payments.close_ended")
 def close_ended(checkout_id: str) -> str:
     """At a hold's end: close its session at Stripe, then free the slot. Kicked with an ETA."""
@@ -70,6 +76,7 @@ def sweep() -> dict[str, int]:
         "signals": _each(follow_signal, _open_signals(now), until),
         "checkouts": _each(_look_at, _due_looks(now), until),
         "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
+        "refunds": _each(refunding.carry_out, refunding.due_for_a_try(limit=_BATCH), until),
     }
 
 

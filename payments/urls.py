@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import views, views_again, views_mine
+from payments import views, views_again, views_mine, views_money_back
 
 app_name = "payments"
 urlpatterns = [
@@ -13,4 +13,6 @@ urlpatterns = [
     path("again/<str:token>/", views_again.again, name="again"),
     path("my/", views_mine.my, name="my"),
     path("b/<str:token>/", views_mine.manage, name="manage"),
+    path("b/<str:token>/cancel/", views_money_back.cancel, name="cancel"),
+    path("b/<str:token>/receipts/<uuid:receipt_id>/", views_money_back.receipt, name="receipt"),
 ]

@@ -6,10 +6,13 @@ from django.views.decorators.http import require_safe
 
 from bookings.links import booking_id_from
 from bookings.models import Booking
+from bookings.states import CONFIRMED
+from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
+from payments.receipts import of_booking
 from payments.truth import mine, one
 
 
@@ -33,5 +36,13 @@ def manage(request: HttpRequest, token: str) -> HttpResponse:
         raise Http404("not a link of ours")
     booking = get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
     truth, now = one(booking)
-    words = {"workspace": booking.workspace, "shown": truth, "now": now, "token": token}
+    words = {
+        "workspace": booking.workspace,
+        "shown": truth,
+        "now": now,
+        "token": token,
+        "policy": booking_policy_texts(booking, truth.lines, now),
+        "receipts": of_booking(booking),
+        "can_cancel": booking.state == CONFIRMED and booking.starts_at > now,
+    }
     return render(request, "payments/manage.html", words)

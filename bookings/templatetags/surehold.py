@@ -35,6 +35,15 @@ EVENT_WORDS = {
     "completed": "Took place",
     "no_show": "Marked as not attended",
     "paid": "Paid",
+    "refund_requested": "Refund on its way",
+    "refund_submitted": "Refund on its way to your bank",
+    "refunded": "Refunded",
+    "refund_failed": "The refund did not reach you: we look into it",
+    "refund_needs_attention": "The refund takes longer: we look into it",
+    "credit_returned": "Credit given back",
+    "disputed": "The payment was disputed at the bank",
+    "dispute_moved": "News of the dispute",
+    "dispute_closed": "The dispute is over",
     "payment_voided": "Payment given back: your card was not charged",
 }
 

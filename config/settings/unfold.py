@@ -60,6 +60,8 @@ UNFOLD: dict[str, Any] = {
                 "title": "Money",
                 "items": [
                     _item("Payments", "payments", "payments_payment"),
+                    _item("Refunds", "currency_exchange", "payments_refund"),
+                    _item("Disputes", "gavel", "payments_dispute"),
                     _item("Checkouts", "shopping_cart_checkout", "payments_checkout"),
                     _item("Make good", "healing", "payments_incident", "is_manager"),
                 ],

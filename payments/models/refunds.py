@@ -15,7 +15,8 @@ from payments.states import REFUND_STATES
 class Refund(models.Model):
     """An amount of a captured payment that is given back, to the card or as credit.
 
-    `requested` is committed before Stripe hears of it; the key of each call is `refund:<id>:<try>`.
+    `requested` is committed before Stripe hears of it; the key of its call is
+    `refund:<id>:<attempt>`, the same until Stripe has said that this attempt came to nothing.
     To credit there is nothing to submit: it succeeds in the transaction that asks for it.
     """
 
@@ -56,6 +57,7 @@ class Refund(models.Model):
     leased_until = models.DateTimeField(null=True, blank=True)
     next_try_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=1, db_default=1)
     last_error = models.TextField(blank=True)
 
     class Meta:

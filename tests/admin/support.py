@@ -59,7 +59,8 @@ def payment(booking: Booking, state: str = "captured", **columns: Any) -> Paymen
         created_at=now,
         **money,
     )
-    for version, step in enumerate(["authorised", "capturing", state], start=1):
+    steps = dict.fromkeys(["authorised", "capturing", state])
+    for version, step in enumerate(steps, start=1):
         row.state, row.version = step, version
         row.verdict = "" if step == "authorised" else "capture"
         row.save()

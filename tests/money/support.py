@@ -20,7 +20,7 @@ from config.kernel.context import SYSTEM
 from holds.models import Hold
 from members.models import Notification, Workspace
 from payments import checkouts, settlement, stripe_api, tasks
-from payments.models import Checkout, Payment, Signal
+from payments.models import Checkout, Payment, Refund, Signal
 from tests.core.support import lapse
 from tests.factories import ResourceFactory, WorkspaceFactory
 from tests.support.sandbox import SandboxClient
@@ -91,6 +91,8 @@ def make_due() -> None:
     now = clock.now() - timedelta(seconds=1)
     waiting = Payment.objects.filter(next_try_at__isnull=False)
     waiting.update(next_try_at=now, leased_until=None)
+    refunds = Refund.objects.filter(next_try_at__isnull=False)
+    refunds.update(next_try_at=now, leased_until=None)
     Checkout.objects.filter(next_look_at__isnull=False).update(next_look_at=now)
     Signal.objects.filter(followed_at=None).update(received_at=now - timedelta(seconds=10))
 

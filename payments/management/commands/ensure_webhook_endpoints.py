@@ -16,7 +16,7 @@ from django.db import transaction
 from django.urls import reverse
 from djstripe.models import Account, APIKey, WebhookEndpoint
 
-from payments.receivers import EVENTS
+from payments.receivers import ALL_EVENTS
 
 # How a row is found again: what we wrote into the endpoint's metadata at Stripe.
 ROLE = "surehold"
@@ -57,7 +57,7 @@ class Registrar:
             raise
 
     def _differs(self, row: WebhookEndpoint, remote: stripe.WebhookEndpoint) -> bool:
-        wanted = (address(row.djstripe_uuid), sorted(EVENTS))
+        wanted = (address(row.djstripe_uuid), sorted(ALL_EVENTS))
         return wanted != (remote.url, sorted(remote.enabled_events)) or row.url != remote.url
 
     def _create(self, role: str) -> None:
@@ -96,7 +96,7 @@ class Registrar:
 
 def _events() -> Any:
     """Stripe's types list every event there is by name; ours are some of them."""
-    return list(EVENTS)
+    return list(ALL_EVENTS)
 
 
 def address(uuid: UUID) -> str:

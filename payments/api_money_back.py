@@ -1,0 +1,177 @@
+"""Cancelling and refunding over HTTP (api.md)."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bookings.models import Booking
+from config.api import ApiView, Fields, Query, money, rfc3339, rfc3339_or_none
+from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.kernel.errors import InvalidInput, NotFound
+from config.kernel.money import Money
+from config.pagination import paginated
+from members.idempotency import Answer
+from payments import cancelling, refunding
+from payments.api import NEWEST_FIRST, booking_json, bookings_of
+from payments.api_schemas_money_back import (
+    CANCEL_ANSWER,
+    IF_MATCH,
+    CancelRequestSchema,
+    GivenSchema,
+    RefundRequestSchema,
+    RefundSchema,
+)
+from payments.cancelling import CHOICES, POLICY, Back, Preview
+from payments.lock_objects import lock_money
+from payments.models import Refund
+
+MAX_REASON = 300
+MAX_AMOUNT = 2**53
+_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
+
+
+class CancelView(ApiView):
+    @extend_schema(
+        operation_id="bookings_cancel",
+        tags=["bookings"],
+        request=CancelRequestSchema,
+        parameters=[
+            query("preview", bool, "true: say what would be given back, and change nothing."),
+            idempotency_header(required=False),
+            IF_MATCH,
+        ],
+        responses=answers({200: CANCEL_ANSWER}, [412], keyed=True),
+    )
+    def post(self, request: Request, booking_id: UUID) -> Response:
+        """Cancel, free the slot, and give back by the policy, nothing, or all of it.
+
+        The Idempotency-Key is required unless `preview=true`. A booking cancelled before stays as
+        it is. 409 `payment_in_progress` while a payment is being captured.
+        """
+        fields = self.body()
+        back = Back(how=_choice(fields, "refund", CHOICES) or POLICY)
+        reason = fields.text("reason", MAX_REASON).strip()
+        fields.no_others()
+        booking = _booking(self, booking_id)
+        if Query(request).texts("preview", ["true", "false"]) == ["true"]:
+            return Response(_preview_json(cancelling.preview(booking, back)))
+        version = _if_match(request)
+
+        def work() -> Answer:
+            cancelling.cancel(
+                booking_id=booking_id, actor=self.actor, reason=reason, back=back, version=version
+            )
+            return Answer(200, booking_json(bookings_of(self.workspace).get(pk=booking_id)))
+
+        asked = {"booking": str(booking_id), "body": request.data, "version": version}
+        return self.idempotently("bookings.cancel", asked, work)
+
+
+class RefundsView(ApiView):
+    @extend_schema(
+        operation_id="refunds_create",
+        tags=["bookings"],
+        request=RefundRequestSchema,
+        parameters=[idempotency_header(required=True)],
+        responses=answers({201: GivenSchema}, keyed=True),
+    )
+    def post(self, request: Request, booking_id: UUID) -> Response:
+        """Give back a part of what was paid, or all of it. The booking does not move.
+
+        409 `nothing_to_refund`, `refund_too_large` (with `left_minor`) or `nobody_to_credit`. What
+        goes to the card is under way when this answers: follow its `state`.
+        """
+        fields = self.body()
+        amount = fields.integer("amount_minor", 1, MAX_AMOUNT)
+        to = _choice(fields, "to", Refund.To.values)
+        reason = fields.text("reason", MAX_REASON, required=True).strip()
+        for name, value in (("amount_minor", amount), ("to", to), ("reason", reason)):
+            if not value:
+                fields.refuse(name, "This is required.")
+        fields.no_others()
+        booking = _booking(self, booking_id)
+
+        def work() -> Answer:
+            given = refunding.request(
+                lock_money(booking_id),
+                amount_minor=amount or 0,
+                to=to,
+                cause=Refund.Cause.STAFF,
+                actor=self.actor,
+                reason=reason,
+            )
+            returned = money(given.returned_minor, booking.currency)
+            refunds = [refund_json(refund) for refund in given.refunds]
+            return Answer(201, {"refunds": refunds, "credit_returned": returned})
+
+        asked = {"booking": str(booking_id), "body": request.data}
+        return self.idempotently("refunds.create", asked, work)
+
+    @extend_schema(
+        operation_id="refunds_list",
+        tags=["bookings"],
+        parameters=PAGING,
+        responses=answers({200: page_of(RefundSchema, "Refund")}),
+    )
+    def get(self, request: Request, booking_id: UUID) -> Response:
+        """A booking's refunds, newest first."""
+        _booking(self, booking_id)
+        rows = Refund.objects.filter(due__booking_id=booking_id)
+        return paginated(request, rows, NEWEST_FIRST, refund_json)
+
+
+def refund_json(refund: Refund) -> dict[str, Any]:
+    """One refund."""
+    return {
+        "id": str(refund.id),
+        "payment": str(refund.payment_id),
+        "state": refund.state,
+        "amount": money(refund.amount_minor, refund.currency),
+        "to": str(refund.to),
+        "cause": str(refund.cause),
+        "reason": refund.reason,
+        "created_at": rfc3339(refund.created_at),
+        "ended_at": rfc3339_or_none(refund.ended_at),
+    }
+
+
+def _preview_json(told: Preview) -> dict[str, Any]:
+    shown: dict[str, Money] = {
+        "paid": told.paid,
+        "refunded_before": told.before,
+        "given_back": told.given_back,
+        "to_card": told.to_card,
+        "to_credit": told.to_credit,
+        "kept": told.kept,
+    }
+    return {name: amount.as_json() for name, amount in shown.items()}
+
+
+def _booking(view: ApiView, booking_id: UUID) -> Booking:
+    """Another workspace's booking is not found, like one that never was."""
+    booking = Booking.objects.filter(pk=booking_id, workspace=view.workspace).first()
+    if booking is None:
+        raise NotFound("There is no such booking here.")
+    return booking
+
+
+def _choice(fields: Fields, name: str, choices: list[str]) -> str:
+    value = fields.text(name, 20)
+    if value and value not in choices:
+        fields.refuse(name, f"One of {', '.join(choices)}.")
+    return value
+
+
+def _if_match(request: Request) -> int | None:
+    """The version that the caller has read; None without the header or for `*`."""
+    given = request.headers.get("If-Match", "").strip()
+    if given in {"", "*"}:
+        return None
+    match = _ETAG.fullmatch(given)
+    if match is None:
+        raise InvalidInput('An ETag of ours, such as "3".', field="If-Match")
+    return int(match[1])
