@@ -326,51 +326,6 @@ def _method_details(method: Obj, intent: Obj, card: Obj) -> Obj:
     return {"type": "card", "card": details}
 
 
-def balance_transaction(created: int, *, charge: Obj, fee: int) -> Obj:
-    """What a captured charge does to its account's balance: an estimate of fees, no more."""
-    application_fee = charge["application_fee_amount"] or 0
-    return {
-        "id": new_id("txn"),
-        "object": "balance_transaction",
-        "amount": charge["amount_captured"],
-        "available_on": created + 2 * 86400,
-        "balance_type": "payments",
-        "created": created,
-        "currency": charge["currency"],
-        "description": charge["description"],
-        "exchange_rate": None,
-        "fee": fee + application_fee,
-        "fee_details": [],
-        "net": charge["amount_captured"] - fee - application_fee,
-        "reporting_category": "charge",
-        "source": charge["id"],
-        "status": "pending",
-        "type": "charge",
-    }
-
-
-def application_fee(created: int, *, charge: Obj, account: str, application: str) -> Obj:
-    """What the platform earned on a charge of ``account``'s."""
-    object_id = new_id("fee")
-    return {
-        "id": object_id,
-        "object": "application_fee",
-        "account": account,
-        "amount": charge["application_fee_amount"],
-        "amount_refunded": 0,
-        "application": application,
-        "balance_transaction": None,
-        "charge": charge["id"],
-        "created": created,
-        "currency": charge["currency"],
-        "fee_source": None,
-        "livemode": False,
-        "originating_transaction": None,
-        "refunded": False,
-        "refunds": listing(f"/v1/application_fees/{object_id}/refunds", []),
-    }
-
-
 def webhook_endpoint(created: int, given: Obj, *, application: str | None) -> Obj:
     """An endpoint, without its secret: that is shown once, on creation."""
     return {

@@ -8,6 +8,7 @@ from . import events, objects
 from .core import Context
 from .errors import StripeError, missing
 from .expand import line_items
+from .fees import application_of
 from .ids import new_id
 from .listing import page
 from .store import Obj
@@ -102,11 +103,18 @@ def list_charges(context: Context) -> Obj:
     return page(context, "charge", "/v1/charges", filters)
 
 
-def list_fees(context: Context) -> Obj:
-    """Application fees, by charge."""
-    charge = context.params.get("charge")
-    filters = {"json_extract(data, '$.charge') = ?": charge}
-    return page(context, "application_fee", "/v1/application_fees", filters)
+def lister(kind: str, url: str) -> Any:
+    """A handler that lists objects of ``kind`` by their charge or payment intent."""
+
+    def listed(context: Context) -> Obj:
+        asked = context.params
+        filters = {
+            "payment_intent = ?": asked.get("payment_intent"),
+            "json_extract(data, '$.charge') = ?": asked.get("charge"),
+        }
+        return page(context, kind, url, filters)
+
+    return listed
 
 
 # Customers
@@ -174,7 +182,7 @@ def create_endpoint(context: Context) -> Obj:
     given = context.params
     application = None
     if given.get("connect"):
-        application = context.sandbox.platform.replace("acct_", "ca_")
+        application = application_of(context.sandbox.platform)
     made = objects.webhook_endpoint(context.now, given, application=application)
     secret = new_id("whsec")
     private = {"secret": secret, "connect": bool(given.get("connect"))}

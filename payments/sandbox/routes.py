@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import checkout, intents, resources, sessions
+from . import checkout, intents, refunds, resources, sessions
 from .core import Context
 from .errors import StripeError, unrecognized
 from .params import (
@@ -67,6 +67,17 @@ _capture = {
     "metadata": metadata,
     "statement_descriptor": string(max_length=22),
     "statement_descriptor_suffix": string(max_length=22),
+}
+_refund = {
+    **EXPAND,
+    "amount": integer(least=1),
+    "charge": string(blank=False),
+    "instructions_email": email,
+    "metadata": metadata,
+    "payment_intent": string(blank=False),
+    "reason": string(choices=("duplicate", "fraudulent", "requested_by_customer")),
+    "refund_application_fee": boolean,
+    "reverse_transfer": boolean,
 }
 _events = {
     **PAGE,
@@ -172,6 +183,21 @@ ROUTES = (
         resources.list_charges,
     ),
     _route("GET /v1/charges/{}", "charges.retrieve", _read, _find("charge", "id")),
+    _route("POST /v1/refunds", "refunds.create", group(_refund), refunds.create),
+    _route(
+        "GET /v1/refunds",
+        "refunds.list",
+        group({**PAGE, "charge": string(), "payment_intent": string()}),
+        resources.lister("refund", "/v1/refunds"),
+    ),
+    _route("GET /v1/refunds/{}", "refunds.retrieve", _read, _find("refund", "id")),
+    _route(
+        "GET /v1/disputes",
+        "disputes.list",
+        group({**PAGE, "charge": string(), "payment_intent": string()}),
+        resources.lister("dispute", "/v1/disputes"),
+    ),
+    _route("GET /v1/disputes/{}", "disputes.retrieve", _read, _find("dispute", "id")),
     _route("GET /v1/events", "events.list", group(_events), resources.list_events),
     _route("GET /v1/events/{}", "events.retrieve", _read, resources.event),
     _route("POST /v1/customers", "customers.create", group(_customer), resources.create_customer),
@@ -201,7 +227,7 @@ ROUTES = (
         "GET /v1/application_fees",
         "application_fees.list",
         group({**PAGE, "charge": string()}),
-        resources.list_fees,
+        resources.lister("application_fee", "/v1/application_fees"),
     ),
     _route(
         "GET /v1/application_fees/{}",

@@ -11,7 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from . import checkout, intents, objects
+from . import due, objects
 from .api import Api, Call, ClientGoneError
 from .config import Settings
 from .core import Clock, Sandbox
@@ -134,8 +134,7 @@ def _tick(sandbox: Sandbox) -> None:
     keys = Keys(sandbox.store)
     while not sandbox.stopping.wait(TICK_SECONDS):
         try:
-            checkout.expire_due(sandbox)
-            intents.lapse_due(sandbox)
+            due.run(sandbox)
             if int(time.time()) % 3600 == 0:
                 keys.forget_old(sandbox.clock.now())
         except Exception:

@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from .conftest import new_shop
-from .harness import KEY, Process, Shop, line
+from .harness import KEY, Process, Shop, line, paid_later
 from .stripe_contract import ContractError, require, validate_object, validate_request
 
 
@@ -39,9 +39,39 @@ def lifecycle(shop: Shop) -> None:
     shop.capture(shop.paid(intent=fee).payment_intent, amount_to_capture=4000)
     shop.cancel(shop.paid().payment_intent, cancellation_reason="duplicate")
     shop.paid(intent={"capture_method": "automatic"})
+    refunds(shop, fee)
+    answers_of_banks(shop)
+
+
+def refunds(shop: Shop, intent: Any) -> None:
+    """Refunds in every state, with and without the platform's fee."""
+    charge = shop.captured(intent=intent)
+    shop.refund(charge=charge.id, amount=1000, reason="duplicate", metadata={"a": "b"})
+    for kind in ("refund_pending", "refund_fails"):
+        shop.process.fault(kind, match={"account": shop.account}, seconds=0)
+        shop.refund(charge=charge.id, amount=1000)
+    shop.refund(payment_intent=charge.payment_intent, refund_application_fee=True)
+
+
+def answers_of_banks(shop: Shop) -> None:
+    """Payments answered late, and disputes in every state."""
+    for outcome in ("succeed", "fail", None):
+        intent = paid_later(shop).payment_intent
+        if outcome:
+            shop.process.tool(f"payments/{intent}", outcome=outcome)
+    for ends in (["won"], ["under_review", "lost"], []):
+        charge = shop.captured()
+        dispute = shop.process.tool("disputes", charge=charge.id)
+        for status in ends:
+            shop.process.tool(f"disputes/{dispute['id']}", status=status)
+    inquiry = {"charge": shop.captured().id, "status": "warning_needs_response"}
+    asked = shop.process.tool("disputes", **inquiry)
+    shop.process.tool(f"disputes/{asked['id']}", status="warning_closed")
 
 
 LISTS = (
+    "/v1/disputes",
+    "/v1/refunds",
     "/v1/checkout/sessions",
     "/v1/payment_intents",
     "/v1/charges",
@@ -59,7 +89,15 @@ def test_every_object_in_every_state(shop: Shop) -> None:
         for entry in get(shop, path, limit=100)["data"]:
             validate_object(entry["object"], entry)
             kinds.add(entry["object"])
-    assert kinds == {"checkout.session", "payment_intent", "charge", "event", "customer"}
+    assert kinds == {
+        "checkout.session",
+        "payment_intent",
+        "charge",
+        "event",
+        "customer",
+        "refund",
+        "dispute",
+    }
 
 
 def test_the_objects_inside_events(shop: Shop) -> None:
@@ -91,6 +129,22 @@ def test_expanded_objects(shop: Shop) -> None:
     for entry in session["line_items"]["data"]:
         validate_object("item", entry)
         validate_object("price", entry["price"])
+
+
+def test_refunds_expanded_with_everything_around_them(shop: Shop) -> None:
+    charge = shop.captured(intent={"application_fee_amount": 90})
+    shop.process.fault("refund_fails", match={"account": shop.account})
+    made = shop.refund(charge=charge.id, refund_application_fee=True)
+    names = ("balance_transaction", "failure_balance_transaction", "charge.refunds")
+    wanted: Any = {f"expand[{i}]": name for i, name in enumerate(names)}
+    refund = get(shop, f"/v1/refunds/{made.id}", **wanted)
+    validate_object("refund", refund)
+    for name in names[:2]:
+        validate_object("balance_transaction", refund[name])
+    validate_object("charge", refund["charge"])
+    fees = shop.stripe.v1.application_fees.list({"charge": charge.id}).data
+    validate_object("application_fee", fees[0])
+    validate_object("fee_refund", fees[0].refunds.data[0])
 
 
 def test_accounts_and_endpoints(shop: Shop, platform: Shop) -> None:
