@@ -35,6 +35,11 @@ EVENT_WORDS = {
     "completed": "Took place",
     "no_show": "Marked as not attended",
     "paid": "Paid",
+    "payment_processing": "Payment under way at your bank",
+    "payment_failed": "Your bank did not pay",
+    "payment_refused": "Payment not accepted: it is yours again",
+    "capture_failed": "Your bank did not hand the money over",
+    "voided": "Payment given back: your card was not charged",
     "payment_voided": "Payment given back: your card was not charged",
 }
 
