@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, TypeAlias
 
-from . import checkout, faults, idempotency, intents, paying, races
+from . import accounts, checkout, faults, idempotency, intents, paying, races
 from .core import Context, Sandbox
 from .errors import StripeError, broken
 from .events import API_VERSION
@@ -113,14 +113,7 @@ class Api:
 
     def _account(self, headers: Headers) -> str:
         account = headers.get("Stripe-Account") or self._sandbox.platform
-        if self._sandbox.store.get(account, kind="account") is None:
-            raise StripeError(
-                f"The provided key does not have access to account '{account}'"
-                " (or that account does not exist).",
-                status=403,
-                code="account_invalid",
-            )
-        return account
+        return str(accounts.known(self._sandbox, account)["id"])
 
     def _once(self, route: Route, context: Context, raw: dict[str, Any], call: Call) -> Answer:
         """Perform the call unless its idempotency key has an answer already."""

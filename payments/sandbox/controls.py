@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import delayed, disputes, refunds
+from . import accounts, delayed, disputes, refunds
 from .core import Context, Sandbox
 from .errors import invalid, missing
 from .faults import FAILURE_REASONS
@@ -47,6 +47,24 @@ def dispute(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
     )
 
 
+def account(sandbox: Sandbox, object_id: str, asked: Obj) -> Obj:
+    """Set an account's switches, or its tie to the platform (``authorised``).
+
+    Without an account, ``new_accounts`` says how those to come begin: ready or onboarding.
+    """
+    if not object_id:
+        return accounts.start_new_as(sandbox, str(asked.get("new_accounts")))
+    found, context = _owned(sandbox, object_id, "account")
+    unknown = set(asked) - {*accounts.SWITCHES, "authorised"}
+    if unknown or not all(isinstance(value, bool) for value in asked.values()):
+        wanted = ", ".join((*accounts.SWITCHES, "authorised"))
+        raise invalid(f"Give any of {wanted}, each true or false.")
+    if "authorised" in asked:
+        accounts.authorise(context, found, allowed=asked["authorised"])
+    switches = {name: value for name, value in asked.items() if name != "authorised"}
+    return accounts.switch(context, found, switches)
+
+
 def _disputed_charge(sandbox: Sandbox, asked: Obj) -> tuple[Obj, Context]:
     charge_id = asked.get("charge")
     if asked.get("payment_intent"):
@@ -81,6 +99,7 @@ _CONTROLS: Mapping[str, Control] = {
     "refunds": settle_refund,
     "payments": answer_payment,
     "disputes": dispute,
+    "accounts": account,
 }
 NAMES = tuple(_CONTROLS)
 

@@ -156,6 +156,7 @@ class Deliverer:
             self._give_up(delivery, "dropped")
             return
         if fault and fault.kind == "delay":
+            self._copy(fault, delivery, wait=fault.options["seconds"])
             self._postpone(delivery, fault.options["seconds"])
             return
         self._mislead(fault, delivery, event, endpoint)
@@ -194,13 +195,20 @@ class Deliverer:
         if fault is None:
             return
         if fault.kind == "duplicate":
-            for _ in range(fault.options["copies"] - 1):
-                events.queue(self._store, event["id"], endpoint["id"], duplicate=True)
-            self._wake.set()
+            self._copy(fault, delivery, wait=0)
         if fault.kind == "wrong_endpoint":
             other = self._other_endpoint(endpoint, fault.options["endpoint"])
             if other:
                 self._send(event, other, bad=False)
+
+    def _copy(self, fault: Fault, delivery: Delivery, *, wait: float) -> None:
+        """Queue the copies a fault asks for."""
+        with self._store.transaction():
+            for _ in range(fault.options["copies"] - 1):
+                events.queue(
+                    self._store, delivery.event, delivery.endpoint, duplicate=True, wait=wait
+                )
+        self._wake.set()
 
     def _other_endpoint(self, endpoint: Obj, wanted: str | None) -> Obj | None:
         if wanted:

@@ -39,7 +39,7 @@ _MATCHABLE = {
     **dict.fromkeys(REFUND, ("account", "charge", "payment_intent", "idempotency_key")),
 }
 _OPTIONS: dict[str, Obj] = {
-    "delay": {"seconds": 5.0},
+    "delay": {"seconds": 5.0, "copies": 1},
     "slow": {"seconds": 2.0},
     "duplicate": {"copies": 2},
     "reorder": {"count": 2},
@@ -58,7 +58,7 @@ _OPTIONS: dict[str, Obj] = {
     "refund_fails": {"seconds": 0.0, "failure_reason": "lost_or_stolen_card"},
     "pay_and_expire": {"winner": None},
 }
-_LEAST = {"seconds": 0, "copies": 2, "count": 2}
+_LEAST = {"seconds": 0, "copies": 1, "count": 2}
 FAILURE_REASONS = (
     "charge_for_pending_refund_disputed",
     "declined",

@@ -44,9 +44,9 @@ _STYLE = """
     margin-bottom: 1rem; }
   .note strong { color: var(--harm); }
   label.field { display: block; font-weight: 600; margin-bottom: 1rem; }
-  input[type=email] { display: block; width: 100%; min-height: 44px; margin-top: .25rem;
-    padding: .5rem .75rem; font: inherit; color: inherit; background: var(--paper);
-    border: 1px solid var(--soft); border-radius: 8px; }
+  input[type=email], input[type=number], select { display: block; width: 100%;
+    min-height: 44px; margin-top: .25rem; padding: .5rem .75rem; font: inherit; color: inherit;
+    background: var(--paper); border: 1px solid var(--soft); border-radius: 8px; }
   fieldset { border: 0; margin: 0 0 1rem; padding: 0; }
   legend { font-weight: 600; padding: 0; margin-bottom: .25rem; }
   .choice { display: flex; gap: .75rem; align-items: center; min-height: 44px; cursor: pointer;
@@ -57,7 +57,14 @@ _STYLE = """
     font: inherit; font-weight: 650; text-align: center; text-decoration: none; cursor: pointer;
     border-radius: 8px; border: 1px solid var(--go); background: var(--go); color: var(--on-go); }
   .quiet { background: transparent; color: var(--ink); border-color: var(--soft); }
+  .buttons { display: flex; flex-wrap: wrap; gap: .5rem; }
+  .buttons form { margin: 0; } .buttons button { width: auto; white-space: nowrap; }
+  .choose { display: grid; gap: 0 1rem; align-items: end;
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); }
+  .choose button { margin-bottom: 1rem; }
+  .card > h2 { margin-top: 0; }
   table { border-collapse: collapse; width: 100%; }
+  th { white-space: nowrap; }
   th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line);
     vertical-align: top; }
   pre { white-space: pre-wrap; } iframe { width: 100%; height: 70vh; border: 1px solid var(--line);

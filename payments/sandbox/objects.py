@@ -35,6 +35,7 @@ def account(object_id: str, created: int, given: Obj) -> Obj:
         "business_type": given.get("business_type"),
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
+        "controller": _controller(given),
         "country": given.get("country") or "NZ",
         "created": created,
         "default_currency": given.get("default_currency") or "nzd",
@@ -48,6 +49,20 @@ def account(object_id: str, created: int, given: Obj) -> Obj:
         "settings": _account_settings(name),
         "tos_acceptance": {"date": created, "ip": None, "user_agent": None},
         "type": given.get("type") or "standard",
+    }
+
+
+def _controller(given: Obj) -> Obj:
+    """Who is responsible for what; the older ``type`` stands for the same answers."""
+    asked, express = given.get("controller") or {}, given.get("type") == "express"
+    dashboard = "express" if express else "full"
+    return {
+        "fees": {"payer": "application_express" if express else "account", **asked.get("fees", {})},
+        "is_controller": True,
+        "losses": {"payments": "application" if express else "stripe", **asked.get("losses", {})},
+        "requirement_collection": asked.get("requirement_collection") or "stripe",
+        "stripe_dashboard": {"type": dashboard, **asked.get("stripe_dashboard", {})},
+        "type": "application",
     }
 
 

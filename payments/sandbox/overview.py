@@ -16,10 +16,12 @@ _INTENT = words(
     "id status amount amount_capturable amount_received currency capture_method metadata created"
     " latest_charge cancellation_reason"
 )
+_REFUND = words("id status amount currency charge payment_intent reason metadata created")
+_DISPUTE = words("id status amount currency charge payment_intent reason created")
 
 
 def state(sandbox: Sandbox, account: str | None, limit: int) -> Obj:
-    """Counts, and for each account its newest sessions and intents, ``limit`` of each."""
+    """Counts, and for each account its newest objects, ``limit`` of each."""
     store = sandbox.store
     with store.transaction():
         accounts = store.select("kind = 'account'", tail="ORDER BY seq")
@@ -46,17 +48,19 @@ def _count(sandbox: Sandbox, sql: str, *values: Any) -> dict[str, int]:
 
 def _account(sandbox: Sandbox, account: str, limit: int) -> Obj:
     store = sandbox.store
-    newest = "ORDER BY seq DESC LIMIT ?"
-    sessions = store.select(
-        "kind = 'checkout.session' AND account = ?", account, limit, tail=newest
-    )
-    found = store.select("kind = 'payment_intent' AND account = ?", account, limit, tail=newest)
+
+    def newest(kind: str) -> list[Obj]:
+        where, tail = "kind = ? AND account = ?", "ORDER BY seq DESC LIMIT ?"
+        return store.select(where, kind, account, limit, tail=tail)
+
     return {
         "sessions": [
             {**_pick(session, _SESSION), "calls": store.calls(session["id"])}
-            for session in sessions
+            for session in newest("checkout.session")
         ],
-        "payment_intents": [_intent(sandbox, intent) for intent in found],
+        "payment_intents": [_intent(sandbox, intent) for intent in newest("payment_intent")],
+        "refunds": [_pick(refund, _REFUND) for refund in newest("refund")],
+        "disputes": [_pick(dispute, _DISPUTE) for dispute in newest("dispute")],
         "deliveries": _deliveries(sandbox, account, limit),
     }
 

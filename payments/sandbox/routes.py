@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import checkout, intents, refunds, resources, sessions
+from . import accounts, checkout, intents, refunds, resources, sessions
 from .core import Context
 from .errors import StripeError, unrecognized
 from .params import (
@@ -52,6 +52,23 @@ _account = {
     "metadata": metadata,
     "type": string(choices=("custom", "express", "standard")),
 }
+_link = group(
+    {
+        **EXPAND,
+        "account": string(blank=False),
+        "collect": string(choices=("currently_due", "eventually_due")),
+        "collection_options": group(
+            {
+                "fields": string(choices=("currently_due", "eventually_due")),
+                "future_requirements": string(choices=("include", "omit")),
+            }
+        ),
+        "refresh_url": url,
+        "return_url": url,
+        "type": string(choices=("account_onboarding", "account_update"), blank=False),
+    },
+    required=("account", "refresh_url", "return_url", "type"),
+)
 _endpoint = {
     **EXPAND,
     "description": string(),
@@ -115,9 +132,10 @@ def _route(call: str, operation: str, check: Check, handler: Handler) -> Route:
 _find = resources.finder
 
 ROUTES = (
-    _route("GET /v1/account", "account.retrieve", _read, resources.own_account),
-    _route("GET /v1/accounts/{}", "accounts.retrieve", _read, resources.account),
-    _route("POST /v1/accounts", "accounts.create", group(_account), resources.create_account),
+    _route("GET /v1/account", "account.retrieve", _read, accounts.own),
+    _route("GET /v1/accounts/{}", "accounts.retrieve", _read, accounts.retrieve),
+    _route("POST /v1/accounts", "accounts.create", group(_account), accounts.create),
+    _route("POST /v1/account_links", "account_links.create", _link, accounts.create_link),
     _route(
         "POST /v1/checkout/sessions", "checkout.sessions.create", sessions.CREATE, checkout.create
     ),

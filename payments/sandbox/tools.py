@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from . import controls, due
 from .api import Headers
+from .controlpage import ControlPage
 from .core import Sandbox
 from .delivery import Deliverer
 from .errors import StripeError, invalid, unrecognized
@@ -29,6 +30,7 @@ class Ask:
     query: dict[str, str]
     body: str
     accept: str
+    from_elsewhere: bool = False
 
     @property
     def wants_page(self) -> bool:
@@ -55,7 +57,8 @@ def read(method: str, path: str, query: str, body: str, headers: Headers) -> Ask
     """The request behind ``/_sandbox…``."""
     parts = [part for part in path.split("/")[2:] if part]
     flat = {name: values[-1] for name, values in parse_qs(query).items()}
-    return Ask(method, parts, flat, body, headers.get("Accept", ""))
+    foreign = headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site")
+    return Ask(method, parts, flat, body, headers.get("Accept", ""), foreign)
 
 
 class Tools:
@@ -65,6 +68,7 @@ class Tools:
         self._sandbox = sandbox
         self._deliverer = deliverer
         self._mailbox = mailbox
+        self._control = ControlPage(sandbox, deliverer.release)
 
     def answer(self, ask: Ask) -> Page:
         """The answer to ``ask``, errors included."""
@@ -88,6 +92,8 @@ class Tools:
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
             ("GET", "requests"): lambda _: as_json(list(self._sandbox.requests)),
+            ("GET", "control"): lambda _: self._control.show(done="done" in ask.query),
+            ("POST", "control"): self._steer,
             ("POST", "deliver"): self._deliver,
             ("GET", "clock"): lambda _: self._clock(),
             ("POST", "clock"): self._advance,
@@ -100,6 +106,7 @@ class Tools:
 
     def _index(self, ask: Ask) -> Page:
         rows = [
+            ("control", "Control", "what goes wrong next, and what banks and time do"),
             ("mailbox", "Mailbox", "every mail sent to the sandbox"),
             ("sessions", "Sessions", "Checkout Sessions and their payment pages"),
             ("faults", "Faults", "what is told to go wrong"),
@@ -158,6 +165,11 @@ class Tools:
         raise unrecognized(ask.method, "/_sandbox/mailbox/…")
 
     # Orders
+
+    def _steer(self, ask: Ask) -> Page:
+        if ask.from_elsewhere:
+            raise StripeError("This form is for the sandbox's own page.", status=403)
+        return self._control.submit(ask.body)
 
     def _faults(self, ask: Ask, parts: list[str]) -> Page:
         box = self._sandbox.faults

@@ -9,7 +9,7 @@ import threading
 import pytest
 import stripe
 
-from .harness import Listener, Process, Shop, until
+from .harness import Listener, Process, Shop, paid_later, until
 
 COMPLETED = "checkout.session.completed"
 both_ends = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -82,6 +82,30 @@ def test_an_effect_whose_answer_was_lost_is_kept_with_its_key(own_shop: Shop) ->
     caller.join()
     sessions = own_shop.stripe.v1.checkout.sessions.list({}, own_shop.options()).data
     assert [own_shop.open(key="found").id] == [session.id for session in sessions]
+
+
+@both_ends
+def test_what_is_still_to_happen_survives(own_shop: Shop, number: signal.Signals) -> None:
+    """Pending refunds, delayed payments, disputes, shares and switches."""
+    process = own_shop.process
+    charge = own_shop.captured(intent={"application_fee_amount": 90})
+    process.fault("refund_pending", seconds=3600)
+    refund = own_shop.refund(charge=charge.id, amount=1000, refund_application_fee=True)
+    later = paid_later(own_shop)
+    disputed = own_shop.captured()
+    dispute = process.tool("disputes", charge=disputed.id)
+    process.tool(f"accounts/{own_shop.account}", payouts_enabled=False)
+    process.restart(number)
+    assert own_shop.found_refund(refund.id).status == "pending"
+    process.advance(3600)
+    assert own_shop.found_refund(refund.id).status == "succeeded"
+    assert process.tool(f"payments/{later.id}", outcome="succeed")["status"] == "succeeded"
+    with pytest.raises(stripe.InvalidRequestError):
+        own_shop.refund(charge=disputed.id)
+    assert process.tool(f"disputes/{dispute['id']}", status="won")["status"] == "won"
+    fees = own_shop.stripe.v1.application_fees.list({"charge": charge.id}).data
+    assert fees[0].amount_refunded == 20
+    assert own_shop.stripe.v1.accounts.retrieve(own_shop.account).payouts_enabled is False
 
 
 def test_time_that_was_moved_stays_moved(own_shop: Shop) -> None:

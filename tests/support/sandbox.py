@@ -43,8 +43,8 @@ class SandboxClient:
     def pay(self, url: str, outcome: str = "pay", **form: str) -> httpx.Response:
         """Act on a payment page's address or a session id as a payer would.
 
-        `outcome`: pay, decline, start_authentication, authenticate, fail_authentication, abandon
-        or pay_without_returning. The answer is not followed, so that a test sees where it leads.
+        `outcome`: pay, pay_later, decline, start_authentication, authenticate,
+        fail_authentication, abandon or pay_without_returning. The answer is not followed, so that a test sees where it leads.
         """
         path = url if url.startswith("http") else f"/pay/{url}"
         return self.http.post(path, data={"outcome": outcome, **form}, follow_redirects=False)
@@ -77,6 +77,34 @@ class SandboxClient:
     def advance(self, seconds: float) -> None:
         """Move the sandbox's own clock forward."""
         self._asked("POST", "clock", json={"advance_seconds": seconds})
+
+    # --- what banks, people and Stripe itself do ------------------------------------------------
+
+    def control(self, name: str, object_id: str = "", **asked: Any) -> dict[str, Any]:
+        """Work a control (see docs/sandbox.md) and return the object it changed."""
+        path = f"{name}/{object_id}" if object_id else name
+        found: dict[str, Any] = self._asked("POST", path, json=asked).json()
+        return found
+
+    def settle_refund(self, refund: str, status: str, **asked: Any) -> dict[str, Any]:
+        """End a refund: `succeeded` or `failed` (with a `failure_reason`)."""
+        return self.control("refunds", refund, status=status, **asked)
+
+    def answer_payment(self, payment: str, outcome: str) -> dict[str, Any]:
+        """The bank answers a delayed payment, named by session or intent: succeed or fail."""
+        return self.control("payments", payment, outcome=outcome)
+
+    def dispute(self, **asked: Any) -> dict[str, Any]:
+        """Open a dispute on a `charge` or `payment_intent`; `amount`, `reason`, `status`."""
+        return self.control("disputes", **asked)
+
+    def close_dispute(self, dispute: str, status: str) -> dict[str, Any]:
+        """Move a dispute on: under_review, won, lost, warning_closed, …"""
+        return self.control("disputes", dispute, status=status)
+
+    def switch_account(self, account: str, **switches: bool) -> dict[str, Any]:
+        """Set charges_enabled, payouts_enabled, details_submitted or authorised."""
+        return self.control("accounts", account, **switches)
 
     def api(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A bare call of Stripe's API, past the product."""
