@@ -258,22 +258,22 @@ def _opened_beyond(available: Availability, window: Window) -> list[Window]:
     return available.rules.open_windows(window.start, window.end)
 
 
-def _bookable(available: Availability, duration_seconds: int) -> Iterator[Window]:
-    """Windows of one length that are free, found one after the other."""
+def bookable(available: Availability, duration_seconds: int, quantity: int = 1) -> Iterator[Window]:
+    """Windows of one length in which so many units are free, found one after the other."""
     for window in _starts(available, duration_seconds, None):
-        if _remaining(available, window) > 0:
+        if _remaining(available, window) >= quantity:
             yield window
 
 
 def _first(available: Availability, duration_seconds: int) -> Window | None:
-    return next(_bookable(available, duration_seconds), None)
+    return next(bookable(available, duration_seconds), None)
 
 
 def _nearest(
     available: Availability, start: datetime, duration_seconds: int, count: int
 ) -> list[Alternative]:
     rules = available.rules
-    ranked = sorted(_bookable(available, duration_seconds), key=lambda w: abs(w.start - start))
+    ranked = sorted(bookable(available, duration_seconds), key=lambda w: abs(w.start - start))
     return [
         Alternative(
             rules.resource_id, rules.name, rules.slug, w.start, w.end, quote(rules, w).total

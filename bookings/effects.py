@@ -8,6 +8,7 @@ from config.kernel.money import Money
 from members.models import Notification
 
 PAID_TOO_LATE = "The payment came when the time was gone"
+PAYMENT_FAILED = "The bank did not pay"
 
 
 @on("booking.confirmed")
@@ -25,8 +26,13 @@ def mail_cancellation(happening: Happening) -> list[Notification]:
 
 @on("booking.expired")
 def mail_expiry(happening: Happening) -> list[Notification]:
-    """Unless the member paid too late: they get a mail that says what became of the payment."""
-    return [] if happening.reason == PAID_TOO_LATE else mails.expiry(happening.subject)
+    """Unless a payment is part of it: then a mail says what became of that."""
+    booking = happening.subject
+    if happening.reason in {PAID_TOO_LATE, PAYMENT_FAILED}:
+        return []
+    if booking.events.filter(kind="payment_processing").exists():
+        return mails.processing_too_long(booking)
+    return mails.expiry(booking)
 
 
 @on("booking.released")

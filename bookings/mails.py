@@ -1,10 +1,11 @@
 """Mails about bookings, as unsaved Notification rows (`effects.py` says when)."""
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bookings import ics
-from bookings.links import absolute, manage_url
+from bookings.links import absolute, manage_url, pay_again_url, rebook_url
 from bookings.models import Booking
 from bookings.words import moment_text, window_text
 from config.kernel.money import Money
@@ -60,16 +61,54 @@ def reminder(booking: Booking) -> list[Notification]:
 
 
 def not_charged(
-    booking: Booking, *, amount: Money, payment: str, because: str
+    booking: Booking, *, amount: Money, payment: str, because: str, goodwill: Money | None = None
 ) -> list[Notification]:
     """They paid, it could not be accepted, nothing was charged; once for each payment."""
     kind = "paid_twice" if because == "duplicate" else "not_charged"
-    return _mail(kind, booking, once=payment, amount=str(amount), because=because)
+    return _mail(
+        kind, booking, once=payment, amount=str(amount), because=because, **_said(goodwill)
+    )
 
 
-def capture_failed(booking: Booking, *, amount: Money) -> list[Notification]:
-    """It was theirs, but their bank did not hand the money over."""
-    return _mail("capture_failed", booking, amount=str(amount))
+def given_back(
+    booking: Booking, *, amount: Money, payment: str, because: str, goodwill: Money | None = None
+) -> list[Notification]:
+    """They paid by a method that is taken at once, and it bought nothing: it is on its way back."""
+    return _mail(
+        "given_back", booking, once=payment, amount=str(amount), because=because, **_said(goodwill)
+    )
+
+
+def capture_failed(
+    booking: Booking, *, amount: Money, payment: str, until: datetime
+) -> list[Notification]:
+    """It is theirs, but their bank did not hand the money over: pay again by then."""
+    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    return _mail(
+        "capture_failed", booking, once=payment, pay_again_url=pay_again_url(booking), **said
+    )
+
+
+def processing(
+    booking: Booking, *, amount: Money, payment: str, until: datetime
+) -> list[Notification]:
+    """Their bank takes its time; so long the slot is kept."""
+    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    return _mail("processing", booking, once=payment, **said)
+
+
+def processing_too_long(booking: Booking) -> list[Notification]:
+    """Their bank took too much of it: the slot is free again, the payment still under way."""
+    return _mail("processing_too_long", booking)
+
+
+def payment_failed(booking: Booking, *, amount: Money, payment: str) -> list[Notification]:
+    """Their bank said no after all; nothing was charged, nothing is theirs."""
+    return _mail("payment_failed", booking, once=payment, amount=str(amount))
+
+
+def _said(goodwill: Money | None) -> dict[str, str]:
+    return {"goodwill": str(goodwill) if goodwill else ""}
 
 
 def _mail(
@@ -114,6 +153,7 @@ def _about(booking: Booking) -> dict[str, Any]:
         "lines": lines,
         "total": str(booking.total) if booking.total_minor else "",
         "manage_url": manage_url(booking),
+        "rebook_url": rebook_url(booking),
         "home_url": absolute(f"/w/{booking.workspace.slug}/"),
     }
 

@@ -63,6 +63,12 @@ def expire_locked(
     return len(lapsed)
 
 
+def fail_locked(hold: Hold, now: datetime, reason: str) -> None:
+    """A payment that kept an active hold alive has failed: its slots are free at once."""
+    move_hold(hold, EXPIRED, ended_at=now, ended_because=reason[:300], has_open_checkout=False)
+    end(hold.booking, Move(booking_states.EXPIRED, now, SYSTEM, reason))
+
+
 def confirm_locked(hold: Hold, now: datetime) -> None:
     """The hold has done its work."""
     move_hold(hold, CONFIRMED, ended_at=now, has_open_checkout=False)

@@ -92,6 +92,7 @@ def page(
         "form": form or ContactForm(initial=_contact(request, hold)),
         "trouble": trouble,
         "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
+        "is_processing": truth.state == states.ACTIVE and _is_processing(hold),
         "manage": manage_token(hold.booking),
         "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
         "can_hold_again": bool(lines) and hold.booking.starts_at > now and released_by != "earlier",
@@ -99,6 +100,13 @@ def page(
         "slim": True,
     }
     return render(request, "holds/hold.html", words, status=status)
+
+
+def _is_processing(hold: Hold) -> bool:
+    """Whether a payment is under way whose bank takes days: nothing is to be done meanwhile."""
+    if not hold.has_open_checkout:
+        return False
+    return hold.booking.events.filter(kind="payment_processing").exists()
 
 
 def _contact(request: HttpRequest, hold: Hold) -> dict[str, str]:

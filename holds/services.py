@@ -1,7 +1,7 @@
 """What can be done with a hold. Claiming is in `claims.py`."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -91,6 +91,18 @@ def keep_for_checkout(found: LockedHold, grace: timedelta) -> None:
     hold.has_open_checkout = True
     hold.lapses_at = hold.expires_at + grace
     hold.save(update_fields=["has_open_checkout", "lapses_at"])
+    _keep_until(hold)
+
+
+def keep_for_payment(found: LockedHold, until: datetime) -> None:
+    """A payment is under way that is answered later: the slot stays until then, as promised.
+
+    It counts as an open Checkout, so that nobody lets go of what is being paid.
+    """
+    hold = found.hold
+    hold.has_open_checkout = True
+    hold.expires_at = hold.lapses_at = until
+    hold.save(update_fields=["has_open_checkout", "expires_at", "lapses_at"])
     _keep_until(hold)
 
 

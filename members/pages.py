@@ -6,7 +6,7 @@ from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_cache_control
 
@@ -128,6 +128,13 @@ def says_what_happened(view: View) -> View:
             return problem_page(request, error)
 
     return page
+
+
+def see_other(url: str) -> HttpResponse:
+    """303: whatever was posted is done; reloading the next page repeats nothing."""
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response
 
 
 def problem_page(request: HttpRequest, error: DomainError, **context: Any) -> HttpResponse:

@@ -20,8 +20,9 @@ from config.kernel import clock, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import receipts, stripe_api
-from payments.lock_objects import lock_money
+from config.kernel.money import Money
+from payments import receipts, stripe_api, unpaid
+from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Due, Payment
 from payments.moves import move_payment
 from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, VOIDED, VOIDING
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 # Longer than the three calls of one try may take, so that a second never starts beside it.
 _LEASE = timedelta(seconds=3 * sum(settings.STRIPE_TIMEOUT) + 5)
 _LONGEST_PAUSE_SECONDS = 600
+# What an intent is when the authorisation behind it is there no more.
+_GONE = {"canceled", "requires_payment_method"}
 
 
 def carry_out(payment_id: UUID) -> bool:
@@ -95,14 +98,14 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         done = {"leased_until": None, "next_try_at": None, "last_error": ""}
         if fresh.state == CAPTURING and intent.status == "succeeded":
             move_payment(fresh, CAPTURED, captured_at=money.now, **done)
-            _captured(money.booking, money.due, fresh, money.now)
+            captured(money.booking, money.due, fresh, money.now)
         elif fresh.state == VOIDING and intent.status == "canceled":
             move_payment(fresh, VOIDED, voided_at=money.now, **done)
             _note(money.booking, fresh, "voided", money.now)
-        elif fresh.state == CAPTURING and intent.status == "canceled":
+        elif fresh.state == CAPTURING and intent.status in _GONE:
             done["last_error"] = "The authorisation was gone before it could be captured."
             move_payment(fresh, CAPTURE_FAILED, **done)
-            _capture_failed(money.booking, fresh, money.now)
+            _capture_failed(money, fresh)
             log.error("capture failed for confirmed booking %s", money.booking.reference)
         else:
             _postpone(fresh, f"Stripe says {intent.status} while we are {fresh.state}")
@@ -110,29 +113,51 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         return True
 
 
-def _captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> None:
+def captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> None:
     """The money is here: the due is settled, and the member told."""
-    due.settled_at = now
-    due.save(update_fields=["settled_at"])
+    due.settled_at, due.pay_again_until = now, None
+    due.save(update_fields=["settled_at", "pay_again_until"])
     receipt = receipts.for_payment(booking, due, payment, now)
     shown = receipts.as_shown(receipt, booking)
     told = [] if booking.state in WITHOUT_OCCUPANCIES else mails.confirmation(booking, shown)
     rows.insert([_event(booking, payment, "paid", now), receipt, *told])
 
 
-def _capture_failed(booking: Booking, payment: Payment, now: datetime) -> None:
-    """Rare: the bank withdrew its promise. The member learns that the booking is not paid."""
-    told = mails.capture_failed(booking, amount=payment.amount)
-    rows.insert([_event(booking, payment, "capture_failed", now), *told])
+def _capture_failed(money: LockedMoney, payment: Payment) -> None:
+    """Rare: the bank withdrew its promise. The member has until a deadline to pay again."""
+    booking, told = money.booking, []
+    until = unpaid.ask_again(money)
+    if until is not None:
+        told = mails.capture_failed(
+            booking, amount=payment.amount, payment=str(payment.pk), until=until
+        )
+    rows.insert([_event(booking, payment, "capture_failed", money.now), *told])
 
 
-def note_void(booking: Booking, payment: Payment, now: datetime) -> None:
+def note_refund(
+    booking: Booking, payment: Payment, now: datetime, *, goodwill: Money | None = None
+) -> None:
+    """It was taken at once and goes back. The member is told so, and why."""
+    told = mails.given_back(
+        booking,
+        amount=payment.amount,
+        payment=str(payment.pk),
+        because=payment.verdict_because,
+        goodwill=goodwill,
+    )
+    rows.insert([_event(booking, payment, "payment_refused", now), *told])
+
+
+def note_void(
+    booking: Booking, payment: Payment, now: datetime, *, goodwill: Money | None = None
+) -> None:
     """The verdict was to give it back. The member is told so at once, and why."""
     told = mails.not_charged(
         booking,
         amount=payment.amount,
         payment=str(payment.pk),
         because=payment.verdict_because,
+        goodwill=goodwill,
     )
     rows.insert([_event(booking, payment, "payment_refused", now), *told])
 

@@ -28,7 +28,7 @@ from holds.errors import HoldExpired
 from holds.models import Hold
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Workspace
-from payments import settlement, stripe_api
+from payments import delayed, settlement, stripe_api, unpaid
 from payments.errors import AlreadyPaid, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Signal
@@ -99,11 +99,9 @@ def _prepare(
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
-        current = _live(money)
-        if current is not None:
-            return current
-        checkout = _new(money, success_url, cancel_url)
-        rows.insert([checkout])
+        checkout = next_for(money, success_url, cancel_url)
+        if checkout.pk in money.checkouts:
+            return checkout
         grace = timedelta(seconds=money.booking.workspace.checkout_grace_seconds)
         holds_services.keep_for_checkout(money.held, grace)
         remaining = (hold.expires_at - now).total_seconds()
@@ -137,6 +135,19 @@ def _live(money: LockedMoney) -> Checkout | None:
     return None
 
 
+def next_for(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
+    """The Checkout that is open or being opened, or the row of another (caller holds the locks).
+
+    Raises PaymentInProgress while one that was completed is not decided.
+    """
+    current = _live(money)
+    if current is not None:
+        return current
+    checkout = _new(money, success_url, cancel_url)
+    rows.insert([checkout])
+    return checkout
+
+
 def _undecided(money: LockedMoney, checkout: Checkout) -> bool:
     mine = [p for p in money.payments if p.checkout_id == checkout.pk]
     return not mine or any(not p.verdict and p.state not in {"failed"} for p in mine)
@@ -154,6 +165,8 @@ def _new(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
         livemode=settings.STRIPE_LIVE_MODE,
         amount_minor=due.amount_minor,
         currency=due.currency,
+        takes_delayed_methods=money.hold.state == ACTIVE
+        and delayed.are_taken(workspace, due.currency),
         application_fee_minor=_fee(workspace, due.amount_minor),
         title=_title(booking),
         email=booking.email,
@@ -211,10 +224,10 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
         checkout = money.checkouts[checkout_id]
         if checkout.session_id:
             return checkout
-        in_time = money.hold.state == ACTIVE and money.hold.expires_at > money.now
-        wanted = checkout.state == CREATING and in_time
+        until = unpaid.payable_until(money) or money.now
+        wanted = checkout.state == CREATING and until > money.now
         columns: dict[str, Any] = {"session_id": session_id, "url": url}
-        first_look = min(money.hold.expires_at, money.now + _FIRST_LOOK_AFTER)
+        first_look = min(until, money.now + _FIRST_LOOK_AFTER)
         columns["next_look_at"] = first_look if wanted else money.now
         if not wanted:
             columns["close_requested_at"] = checkout.close_requested_at or money.now

@@ -25,9 +25,9 @@ def owe(happening: Happening) -> list[Due]:
     ]
 
 
-@on("booking.expired", "booking.released")
+@on("booking.expired", "booking.released", "booking.cancelled")
 def close_sessions(happening: Happening) -> list[Due]:
-    """Sessions still open for a hold that is gone are to be expired: the sweep does it."""
+    """Sessions still open for what is gone are to be expired: the sweep does it."""
     Checkout.objects.filter(
         due__booking_id=happening.subject.pk,
         state__in=["creating", "open"],

@@ -10,6 +10,12 @@ class PaymentInProgress(DomainError):
     detail = "A payment for this slot is being settled."
 
 
+class PayAgainOver(DomainError):
+    code = "pay_again_over"
+    status = 410
+    detail = "The time to pay for this booking is over."
+
+
 class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409

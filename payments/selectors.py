@@ -1,6 +1,7 @@
 """Reads of money."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Sum
@@ -9,7 +10,8 @@ from bookings.models import Booking
 from config.kernel.money import Money
 from payments.models import CreditEntry, Payment, Refund
 from payments.standing import BY_REFUND
-from payments.states import CAPTURED, FAILED, PROCESSING, SUCCEEDED
+from payments.states import CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
+from payments.unpaid import THEIRS, accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,23 @@ class Summary:
     refunded: Money
     payments: list[Payment]
     refunds: list[Refund]
+    pay_again_until: datetime | None = None
 
     @property
     def on_its_way(self) -> Money:
         """What has been asked for and has not reached the card yet."""
         waiting = [r.amount_minor for r in self.refunds if r.state not in {SUCCEEDED, FAILED}]
         return Money(sum(waiting), self.total.currency)
+
+    @property
+    def refused(self) -> Payment | None:
+        """The payment that bought nothing, for who asks what became of it."""
+        return next((p for p in self.payments if p.verdict in {VOID, REFUND}), None)
+
+    @property
+    def delayed(self) -> Payment | None:
+        """The payment whose bank takes its time."""
+        return next((p for p in self.payments if p.state == PROCESSING), None)
 
 
 def money_of(booking: Booking) -> Summary:
@@ -68,19 +81,34 @@ def summary(
         refunded=Money(given + returned_minor, booking.currency),
         payments=payments,
         refunds=refunds,
+        pay_again_until=_pay_again_until(booking, payments),
     )
 
 
-def verdict_page(booking: Booking) -> str:
-    """Which page tells the truth after paying: `confirmed`, `processing`, `lost` or `open`.
+def _pay_again_until(booking: Booking, payments: list[Payment]) -> datetime | None:
+    """The deadline of a booking whose capture failed, while nothing has been paid again."""
+    if booking.state not in THEIRS or accepted(payments) is not None:
+        return None
+    return payments[0].due.pay_again_until if payments else None
 
-    `open` is unpaid and can still be paid, or ended unpaid; the hold says which.
+
+def verdict_page(booking: Booking) -> str:
+    """Which page tells the truth after paying.
+
+    `confirmed`; `pay_again`, where its capture failed; `processing`; `lost`; `failed`, where the
+    bank said no in the end; `cancelled`; or `open`: unpaid and can still be paid, or ended unpaid;
+    the hold says which.
     """
-    if booking.state in {"confirmed", "completed", "no_show"}:
-        return "confirmed"
-    payments = money_of(booking).payments
-    if any(p.state in {PROCESSING, "authorised"} for p in payments):
+    money = money_of(booking)
+    if booking.state in THEIRS:
+        return "pay_again" if money.pay_again_until else "confirmed"
+    if booking.state == "cancelled":
+        return "cancelled"
+    if any(p.state in {PROCESSING, "authorised"} for p in money.payments):
         return "processing"
-    if booking.state != "pending_payment" and any(p.verdict == "void" for p in payments):
+    if booking.state == "pending_payment":
+        return "open"
+    if money.refused is not None:
         return "lost"
-    return "open"
+    has_failed = any(e.kind == "payment_failed" for e in booking.events.all())
+    return "failed" if has_failed else "open"

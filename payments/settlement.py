@@ -16,15 +16,18 @@ from django.db import transaction
 
 from bookings import services as bookings_services
 from bookings.effects import PAID_TOO_LATE
+from bookings.models import Booking
+from bookings.states import CANCELLED, RELEASED
 from config.kernel import rows
 from config.kernel.clock import now as database_now
 from config.kernel.context import SYSTEM
 from config.kernel.errors import InvalidTransition
 from config.kernel.locks import retried_on_deadlock
+from config.kernel.money import Money
 from holds import ending
 from holds import services as holds_services
 from holds import states as hold_states
-from payments import carrying, reacquire, stripe_api
+from payments import carrying, delayed, goodwill, reacquire, stripe_api, unpaid
 from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Payment, Signal
@@ -32,6 +35,7 @@ from payments.moves import move_checkout, move_payment
 from payments.states import (
     AUTHORISED,
     CAPTURE,
+    CAPTURED,
     CAPTURING,
     COMPLETE,
     CREATED,
@@ -40,6 +44,7 @@ from payments.states import (
     FAILED,
     OPEN,
     PROCESSING,
+    REFUND,
     VOID,
     VOIDING,
 )
@@ -53,9 +58,12 @@ _RETRY_AFTER = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a signal: `confirmed`, `voided`, `processing`, `unpaid`, `expired`, `repeated`.
+    """What came of a signal.
 
-    `repeated` is a late or second hint: the verdict had been written before.
+    `confirmed`, `voided`, `refunded`, `processing`, `unpaid`, `failed`, `expired` or `repeated`.
+
+    `repeated` is a late or second hint: the verdict had been written before. `refunded` is a
+    payment that was taken at once, with no slot for it: its Refund row is written.
     """
 
     name: str
@@ -96,7 +104,8 @@ def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
     outcomes = []
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
-        if outcome.name not in {"unpaid", "repeated"}:  # a page that is reloaded says nothing new
+        # A page that is reloaded says nothing new.
+        if outcome.name not in {"unpaid", "repeated", "processing"}:
             record(checkout_id, source, outcome.name)
         outcomes.append(outcome)
     return outcomes
@@ -139,10 +148,22 @@ def _decide(
         payment = _payment(money, checkout, truth.intent)
         if payment.verdict:
             return Outcome("repeated", payment.pk)
-        _note_intent(payment, truth.intent)
+        contact_from(money.booking, truth)
+        before = payment.state
+        _note_intent(checkout, payment, truth.intent)
+        if payment.state != before:
+            delayed.follow(money, checkout, payment)
         if payment.state != AUTHORISED:
-            return Outcome("processing" if payment.state == PROCESSING else "unpaid")
+            return Outcome(payment.state if payment.state in {PROCESSING, FAILED} else "unpaid")
         return _judge(money, checkout, payment, truth, source, gives_up=gives_up)
+
+
+def contact_from(booking: Booking, truth: stripe_api.Session) -> None:
+    """Whom to tell, where nobody said so before the payment page asked."""
+    if not booking.email and 0 < len(truth.email) <= 254:
+        booking.email = truth.email.lower()
+        booking.name = booking.name or truth.name[:200]
+        booking.save(update_fields=["email", "name"])
 
 
 def _note_session(money: LockedMoney, checkout: Checkout, truth: stripe_api.Session) -> None:
@@ -156,8 +177,9 @@ def _note_session(money: LockedMoney, checkout: Checkout, truth: stripe_api.Sess
 
 
 def after_checkout(money: LockedMoney) -> None:
-    """With no Checkout open any more, an active hold loses the grace that came with it."""
+    """With no Checkout open and no payment under way, an active hold loses its grace."""
     still_open = any(c.state in {CREATING, OPEN} for c in money.checkouts.values())
+    still_open = still_open or any(p.state == PROCESSING for p in money.payments)
     if money.hold.state == hold_states.ACTIVE and money.hold.has_open_checkout and not still_open:
         holds_services.checkout_gone(money.hold)
 
@@ -182,14 +204,22 @@ def _payment(money: LockedMoney, checkout: Checkout, intent: stripe_api.Intent) 
     return payment
 
 
-def _note_intent(payment: Payment, intent: stripe_api.Intent) -> None:
+def _note_intent(checkout: Checkout, payment: Payment, intent: stripe_api.Intent) -> None:
     """Follow the intent as far as no verdict is needed."""
     if intent.status in _PAID and payment.state in {CREATED, PROCESSING}:
         move_payment(payment, AUTHORISED)
     elif intent.status == "processing" and payment.state == CREATED:
         move_payment(payment, PROCESSING)
-    elif intent.status == "canceled" and payment.state in {CREATED, PROCESSING}:
+    elif _has_failed(checkout, payment, intent):
         move_payment(payment, FAILED)
+
+
+def _has_failed(checkout: Checkout, payment: Payment, intent: stripe_api.Intent) -> bool:
+    """Once its session is complete nobody can try another card on an intent."""
+    if payment.state not in {CREATED, PROCESSING}:
+        return False
+    is_over = payment.state == PROCESSING or checkout.state == COMPLETE
+    return intent.status == "canceled" or (intent.status == "requires_payment_method" and is_over)
 
 
 def _judge(
@@ -203,22 +233,22 @@ def _judge(
 ) -> Outcome:
     """Write the verdict on an authorised payment."""
     refusal = _refusal(money, checkout, payment, truth)
-    is_late = money.booking.state == "expired" or money.hold.lapses_at <= money.now
-    if not refusal and is_late and money.booking.starts_at <= money.now:
-        refusal = "too_late"  # nobody buys an hour that has begun without them
-    if not refusal and not _win_slot(money, truth, source, gives_up=gives_up):
-        refusal = "slot_gone"
+    if not refusal and not unpaid.owes_again(money):
+        refusal = _slot_refusal(money, source, gives_up=gives_up)
+    is_taken = truth.intent is not None and truth.intent.status == "succeeded"
     if refusal:
+        if is_taken:
+            _refund(money, checkout, payment, refusal, source)
+            return Outcome("refunded", payment.pk)
         _void(money, payment, refusal, source)
         return Outcome("voided", payment.pk)
-    move_payment(
-        payment,
-        CAPTURING,
-        verdict=CAPTURE,
-        decided_at=money.now,
-        settled_by=source,
-        next_try_at=money.now + _RETRY_AFTER,
-    )
+    decided = {"verdict": CAPTURE, "decided_at": money.now, "settled_by": source}
+    if is_taken:
+        move_payment(payment, CAPTURED, captured_at=money.now, **decided)
+        carrying.captured(money.booking, money.due, payment, money.now)
+    else:
+        looks_again = money.now + _RETRY_AFTER
+        move_payment(payment, CAPTURING, next_try_at=looks_again, **decided)
     for other in money.checkouts.values():
         if other.pk != checkout.pk and other.state in {CREATING, OPEN}:
             other.close_requested_at = other.next_look_at = money.now
@@ -226,11 +256,24 @@ def _judge(
     return Outcome("confirmed", payment.pk)
 
 
+def _slot_refusal(money: LockedMoney, source: str, *, gives_up: bool) -> str:
+    """Why the slot cannot be the member's; empty when it is, or has been won back."""
+    booking = money.booking
+    if booking.state in unpaid.THEIRS:
+        return "duplicate"  # nothing is owed for it any more
+    if booking.state in {RELEASED, CANCELLED}:
+        return "not_revived"
+    is_late = booking.state == "expired" or money.hold.lapses_at <= money.now
+    if is_late and booking.starts_at <= money.now:
+        return "too_late"  # nobody buys an hour that has begun without them
+    return "" if _win_slot(money, source, gives_up=gives_up) else "slot_gone"
+
+
 def _refusal(
     money: LockedMoney, checkout: Checkout, payment: Payment, truth: stripe_api.Session
 ) -> str:
     """Why this payment can never be accepted, whatever the slot's fate; empty when it may be."""
-    if any(other.verdict == CAPTURE for other in money.payments):
+    if unpaid.accepted(money.payments) is not None:
         return "duplicate"
     due = money.due
     if (payment.amount_minor, payment.currency) != (due.amount_minor, due.currency):
@@ -242,9 +285,7 @@ def _refusal(
     return ""
 
 
-def _win_slot(
-    money: LockedMoney, truth: stripe_api.Session, source: str, *, gives_up: bool
-) -> bool:
+def _win_slot(money: LockedMoney, source: str, *, gives_up: bool) -> bool:
     """Make the slot the member's: their hold is live, or it is won again. False when it is gone."""
     booking, hold = money.booking, money.hold
     if booking.state == "pending_payment" and hold.lapses_at > money.now:
@@ -253,10 +294,6 @@ def _win_slot(
         won = reacquire.reacquire(money, gives_up=gives_up)
     if not won:
         return False
-    if not booking.email and 0 < len(truth.email) <= 254:
-        booking.email = truth.email.lower()
-        booking.name = booking.name or truth.name[:200]
-        booking.save(update_fields=["email", "name"])
     late = hold.expires_at <= money.now
     ending.confirm_locked(hold, money.now)
     bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
@@ -273,10 +310,35 @@ def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> No
         settled_by=source,
         next_try_at=money.now + _RETRY_AFTER,
     )
-    if because.endswith("_differs"):
-        log.error("payment %s is given back: %s", payment.payment_intent_id, because)
+    carrying.note_void(money.booking, payment, money.now, goodwill=_refused(money, payment))
+
+
+def _refund(
+    money: LockedMoney, checkout: Checkout, payment: Payment, because: str, source: str
+) -> None:
+    """The money was taken at once and bought nothing: it goes back the way it came."""
+    move_payment(
+        payment,
+        CAPTURED,
+        verdict=REFUND,
+        verdict_because=because,
+        decided_at=money.now,
+        captured_at=money.now,
+        settled_by=source,
+    )
+    rows.insert([delayed.refund_of(money, checkout, payment)])
+    carrying.note_refund(money.booking, payment, money.now, goodwill=_refused(money, payment))
+
+
+def _refused(money: LockedMoney, payment: Payment) -> Money | None:
+    """A payment was not accepted: end a hold whose time is up. The goodwill for it, if any.
+
+    The credit account is the last thing locked (design.md §3).
+    """
+    if payment.verdict_because.endswith("_differs"):
+        log.error("payment %s: %s", payment.payment_intent_id, payment.verdict_because)
     after_checkout(money)
     if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
         ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
         money.booking.refresh_from_db()
-    carrying.note_void(money.booking, payment, money.now)
+    return goodwill.give(money, payment)

@@ -20,6 +20,16 @@ from payments.models import Checkout, Payment, Refund
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# Methods that are answered days later, by the one currency that each takes.
+DELAYED_METHODS = {
+    "AUD": ["au_becs_debit"],
+    "CAD": ["acss_debit"],
+    "EUR": ["sepa_debit"],
+    "GBP": ["bacs_debit"],
+    "NZD": ["nz_bank_account"],
+    "USD": ["us_bank_account"],
+}
+
 
 class StripeDown(TemporarilyUnavailable):
     """No answer, or one that says to come back. What was asked may or may not have happened."""
@@ -263,6 +273,11 @@ def _session_params(checkout: Checkout) -> Any:
             }
         ],
     }
+    if checkout.takes_delayed_methods:
+        # Cards still wait for the verdict; what cannot wait is taken, and refunded if need be.
+        intent["capture_method"] = "automatic_async"
+        params["payment_method_types"] += DELAYED_METHODS[checkout.currency]
+        params["payment_method_options"] = {"card": {"capture_method": "manual"}}
     if checkout.email:
         params["customer_email"] = checkout.email
     return params

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import stripe
@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
-from payments import carrying, checkouts, refunding, settlement
+from payments import carrying, checkouts, pay_again, refunding, settlement
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _BATCH = 100
 _LONGEST_PAUSE_SECONDS = 300
 _LONGEST_SWEEP_SECONDS = 20
+_PROCESSING_PAUSE_SECONDS = 3600
 
 
 @shared_task(name="payments.follow_signal")
@@ -63,7 +64,7 @@ def close_ended(checkout_id: str) -> str:
     checkout = Checkout.objects.select_related("due__booking__hold").filter(pk=checkout_id).first()
     if checkout is None or checkout.state not in {CREATING, OPEN}:
         return "ended"
-    if checkout.due.booking.hold.expires_at > clock.now() and not checkout.close_requested_at:
+    if _payable_until(checkout) > clock.now() and not checkout.close_requested_at:
         return "extended"
     return checkouts.close(checkout.pk)
 
@@ -77,6 +78,7 @@ def sweep() -> dict[str, int]:
         "checkouts": _each(_look_at, _due_looks(now), until),
         "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
         "refunds": _each(refunding.carry_out, refunding.due_for_a_try(limit=_BATCH), until),
+        "unpaid": _each(pay_again.give_up, pay_again.overdue(limit=_BATCH), until),
     }
 
 
@@ -116,14 +118,14 @@ def _look_at(checkout_id: UUID) -> None:
     checkout = Checkout.objects.select_related("due__booking__hold").get(pk=checkout_id)
     now = clock.now()
     pause = min(_LONGEST_PAUSE_SECONDS, 10 * 2 ** min(checkout.looks, 6))
-    hold = checkout.due.booking.hold
+    until = _payable_until(checkout)
     next_look_at = now + timedelta(seconds=pause)
-    if now < hold.expires_at < next_look_at:
-        next_look_at = hold.expires_at
+    if now < until < next_look_at:
+        next_look_at = until
     Checkout.objects.filter(pk=checkout_id).update(
         looks=checkout.looks + 1, next_look_at=next_look_at
     )
-    over = checkout.close_requested_at is not None or hold.expires_at <= now
+    over = checkout.close_requested_at is not None or until <= now
     if checkout.state != COMPLETE and over:
         checkouts.close(checkout_id)
     elif checkout.state == CREATING:
@@ -131,7 +133,15 @@ def _look_at(checkout_id: UUID) -> None:
     else:
         outcome = settlement.settle(checkout_id=checkout_id, source=Signal.Source.SELF_HEAL)
         settlement.record(checkout_id, Signal.Source.SELF_HEAL, outcome.name)
+        if outcome.name == "processing":  # a bank that takes days is not asked every few minutes
+            later = now + timedelta(seconds=_PROCESSING_PAUSE_SECONDS)
+            Checkout.objects.filter(pk=checkout_id).update(next_look_at=later)
     _rest_when_done(checkout_id)
+
+
+def _payable_until(checkout: Checkout) -> datetime:
+    """When its page is to be closed: at the hold's end, or when paying again is over."""
+    return checkout.due.pay_again_until or checkout.due.booking.hold.expires_at
 
 
 def _rest_when_done(checkout_id: UUID) -> None:

@@ -9,13 +9,14 @@ from uuid import UUID
 from django.db.models import Prefetch, Q
 
 from bookings.availability import Alternative, alternatives
-from bookings.links import manage_token
+from bookings.links import manage_token, rebook_token
 from bookings.models import Booking, BookingEvent, Line, Resource
 from bookings.states import CONFIRMED, PENDING_PAYMENT
 from config.kernel import clock
 from holds.models import Hold
 from holds.selectors import is_live
 from members.models import Member
+from payments import goodwill
 from payments.selectors import Summary, money_of_many
 
 _RECENT_PAST = 50
@@ -127,7 +128,9 @@ def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, A
         "verdict": verdict,
         "hold": hold,
         "token": token,
-        "voided": _voided(truth.money) if is_lost else None,
+        "refused": truth.money.refused if is_lost else None,
+        "goodwill": goodwill.given_for(booking) if is_lost else None,
+        "rebook": rebook_token(booking) if verdict in {"lost", "failed"} else "",
         "offers": nearest(truth.lines, booking) if is_lost else [],
         "is_live": is_live(hold, now),
         "slim": True,
@@ -150,7 +153,3 @@ def offers(workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime
     places = Resource.objects.filter(pk__in=[a.resource_id for a in found])
     zones = dict(places.values_list("pk", "location__timezone"))
     return [Offer(a, zones[a.resource_id]) for a in found if a.resource_id in zones]
-
-
-def _voided(money: Summary) -> Any:
-    return next((p for p in money.payments if p.verdict == "void"), None)

@@ -7,7 +7,7 @@ the first outcome again (INV-8), with or without JavaScript.
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -28,6 +28,7 @@ from members.pages import (
     private,
     problem_page,
     says_what_happened,
+    see_other,
     submitted,
 )
 from members.visitors import visitor_of
@@ -55,7 +56,7 @@ def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
         return _not_placed(request, resource, line, error.as_problem(), error)
     if answer.status >= 400:
         return _not_placed(request, resource, line, answer.body)
-    return _see(reverse("holds:hold", args=[answer.body["token"]]))
+    return see_other(reverse("holds:hold", args=[answer.body["token"]]))
 
 
 def _placed(request: HttpRequest, resource: Resource, line: LineRequest) -> Answer:
@@ -135,13 +136,13 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return pages.page(request, hold, form=form, trouble="unavailable", status=503)
     after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])
     if answer.status == 410:
-        return _see(reverse("holds:hold", args=[token]))
+        return see_other(reverse("holds:hold", args=[token]))
     if answer.status >= 400:  # paid, or being paid: the page after paying tells
-        return _see(after_paying_url)
+        return see_other(after_paying_url)
     url = answer.body["url"]
     if url is None or (answer.replayed and not _is_open(url)):
-        return _see(after_paying_url)
-    return _see(url)
+        return see_other(after_paying_url)
+    return see_other(url)
 
 
 def _started(request: HttpRequest, hold: Hold, contact: dict[str, str]) -> Answer:
@@ -183,8 +184,8 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
     except TemporarilyUnavailable:
         return pages.page(request, hold, trouble="kept", status=503)
     if answer.status == 409:
-        return _see(reverse("payments:return", args=[manage_token(hold.booking)]))
-    return _see(reverse("holds:hold", args=[token]))
+        return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
+    return see_other(reverse("holds:hold", args=[token]))
 
 
 @require_safe
@@ -193,15 +194,26 @@ def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
     booking = _booking(token)
     verdict = _settled(booking)
+    if verdict == "cancelled":
+        return _elsewhere(request, reverse("payments:manage", args=[token]))
     hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk)
     words = after(booking, hold, verdict, token)
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)
 
 
+def _elsewhere(request: HttpRequest, url: str) -> HttpResponse:
+    """Another page tells the rest, also to the part of this one that looks again by itself."""
+    if not request.headers.get("HX-Request"):
+        return see_other(url)
+    response = HttpResponse()
+    response["HX-Redirect"] = url
+    return response
+
+
 def _settled(booking: Booking) -> str:
     known = verdict_page(booking)
-    if known in {"confirmed", "lost"}:
+    if known in {"confirmed", "lost", "failed", "cancelled"}:
         return known
     try:
         outcomes = settle_booking(booking_id=booking.pk, source=Signal.Source.SUCCESS_PAGE)
@@ -224,10 +236,3 @@ def _booking(token: str) -> Booking:
 def _resource(slug: str, resource_slug: str) -> Resource:
     resources = Resource.objects.select_related("workspace", "location")
     return get_object_or_404(resources, workspace__slug=slug, slug=resource_slug)
-
-
-def _see(url: str) -> HttpResponse:
-    """303: whatever was posted is done; reloading the next page repeats nothing."""
-    response = HttpResponseRedirect(url)
-    response.status_code = 303
-    return response

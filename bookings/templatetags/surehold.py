@@ -44,6 +44,11 @@ EVENT_WORDS = {
     "disputed": "The payment was disputed at the bank",
     "dispute_moved": "News of the dispute",
     "dispute_closed": "The dispute is over",
+    "payment_processing": "Payment under way at your bank",
+    "payment_failed": "Your bank did not pay",
+    "payment_refused": "Payment not accepted: it is yours again",
+    "capture_failed": "Your bank did not hand the money over",
+    "voided": "Payment given back: your card was not charged",
     "payment_voided": "Payment given back: your card was not charged",
 }
 

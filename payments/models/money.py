@@ -39,6 +39,13 @@ class Due(models.Model):
         constraints = [
             models.UniqueConstraint("booking", "purpose", name="due_once_per_purpose"),
         ]
+        indexes = [
+            models.Index(
+                "pay_again_until",
+                name="due_pay_again",
+                condition=Q(pay_again_until__isnull=False),
+            ),
+        ]
         triggers = [
             *undeletable("money_is_history"),
             deferred(
@@ -154,7 +161,9 @@ class Payment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "due", name="payment_one_accepted_per_due", condition=Q(verdict="capture")
+                "due",
+                name="payment_one_accepted_per_due",
+                condition=Q(verdict="capture") & ~Q(state="capture_failed"),
             ),
             models.CheckConstraint(
                 name="payment_verdict_before_call",

@@ -67,7 +67,15 @@ KINDS = {
     "reminder": lambda b: mails.reminder(b),
     "not_charged": lambda b: mails.not_charged(b, amount=PRICE, payment="1", because="slot_gone"),
     "paid_twice": lambda b: mails.not_charged(b, amount=PRICE, payment="1", because="duplicate"),
-    "capture_failed": lambda b: mails.capture_failed(b, amount=PRICE),
+    "capture_failed": lambda b: mails.capture_failed(
+        b, amount=PRICE, payment="pi_1", until=b.starts_at
+    ),
+    "given_back": lambda b: mails.given_back(
+        b, amount=PRICE, payment="pi_1", because="slot_gone", goodwill=PRICE
+    ),
+    "processing": lambda b: mails.processing(b, amount=PRICE, payment="pi_1", until=b.starts_at),
+    "processing_too_long": mails.processing_too_long,
+    "payment_failed": lambda b: mails.payment_failed(b, amount=PRICE, payment="pi_1"),
 }
 
 

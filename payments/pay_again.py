@@ -1,0 +1,127 @@
+"""Paying again for a booking whose capture failed, and giving it up at its deadline (design.md §4).
+
+Which bookings those are, and until when, says `unpaid`.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from bookings import services as bookings_services
+from bookings.states import CONFIRMED, WITHOUT_OCCUPANCIES
+from bookings.words import moment_text
+from config.kernel import clock
+from config.kernel.context import SYSTEM
+from config.kernel.errors import TemporarilyUnavailable
+from config.kernel.locks import retried_on_deadlock
+from payments import checkouts, findings, unpaid
+from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
+from payments.lock_objects import LockedMoney, lock_money
+from payments.models import Checkout, Due, Finding
+from payments.states import COMPLETE, CREATING, OPEN
+
+log = logging.getLogger(__name__)
+
+
+def start(*, booking_id: UUID, success_url: str, cancel_url: str) -> str:
+    """The address of the payment page for a booking that is to be paid again.
+
+    However often it is asked for, one page is open. Raises AlreadyPaid and PaymentInProgress (409),
+    PayAgainOver (410), TemporarilyUnavailable (503).
+    """
+    checkout = checkouts.open_at_stripe(_prepared(booking_id, success_url, cancel_url))
+    if checkout.state == COMPLETE:
+        raise PaymentInProgress
+    if checkout.state != OPEN or checkout.close_requested_at is not None:
+        raise PayAgainOver
+    return checkout.url
+
+
+@retried_on_deadlock
+def _prepared(booking_id: UUID, success_url: str, cancel_url: str) -> Checkout:
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        if unpaid.accepted(money.payments) is not None:
+            raise AlreadyPaid
+        until = money.due.pay_again_until
+        if not unpaid.owes_again(money) or until is None or until <= money.now:
+            raise PayAgainOver
+        return checkouts.next_for(money, success_url, cancel_url)
+
+
+def overdue(*, limit: int = 100) -> list[UUID]:
+    """Bookings whose deadline has passed."""
+    late = Due.objects.filter(pay_again_until__lte=clock.now()).order_by("pay_again_until")
+    return list(late.values_list("booking_id", flat=True)[:limit])
+
+
+def give_up(booking_id: UUID) -> bool:
+    """Cancel a booking that was not paid again in time, free its slot, tell, and file a finding.
+
+    Its open payment page is closed at Stripe first; one that turns out to be paid is settled
+    instead. A Stripe that does not answer is waited for as long as the workspace's grace. True when
+    the booking was given up.
+    """
+    try:
+        _close_pages(booking_id)
+    except TemporarilyUnavailable:
+        if not _is_out_of_grace(booking_id):
+            raise
+    return _given_up(booking_id)
+
+
+def _close_pages(booking_id: UUID) -> None:
+    pages = Checkout.objects.filter(due__booking_id=booking_id, state__in=[CREATING, OPEN])
+    for checkout_id in pages.order_by("attempt").values_list("pk", flat=True):
+        checkouts.close(checkout_id)
+
+
+def _is_out_of_grace(booking_id: UUID) -> bool:
+    due = Due.objects.select_related("workspace").get(booking_id=booking_id)
+    grace = timedelta(seconds=due.workspace.checkout_grace_seconds)
+    return due.pay_again_until is not None and due.pay_again_until + grace <= clock.now()
+
+
+@retried_on_deadlock
+def _given_up(booking_id: UUID) -> bool:
+    with transaction.atomic():
+        money = lock_money(booking_id)
+        until = money.due.pay_again_until
+        if until is None or until > money.now or unpaid.accepted(money.payments) is not None:
+            return False
+        money.due.pay_again_until = None
+        money.due.save(update_fields=["pay_again_until"])
+        if money.booking.state in WITHOUT_OCCUPANCIES:
+            return False  # cancelled meanwhile
+        is_theirs = money.booking.state == CONFIRMED
+        if is_theirs:
+            said = moment_text(until, ZoneInfo(money.booking.workspace.timezone))
+            bookings_services.cancel(
+                booking_id=booking_id, actor=SYSTEM, reason=f"It was not paid by {said}"
+            )
+        _file(money, cancelled=is_theirs)
+        return is_theirs
+
+
+def _file(money: LockedMoney, *, cancelled: bool) -> None:
+    """Staff look at both: a slot given up for want of money, and an hour had without paying."""
+    booking = money.booking
+    reference, owed = booking.reference, money.due.amount
+    findings.file(
+        kind="cancelled_unpaid" if cancelled else "taken_place_unpaid",
+        severity=Finding.Severity.MEDIUM if cancelled else Finding.Severity.HIGH,
+        subject_type="booking",
+        subject_id=booking.pk,
+        summary=f"{reference}: the capture of {owed} failed and nobody paid again in time",
+        workspace=booking.workspace,
+        evidence={
+            "payments": [
+                {"intent": p.payment_intent_id, "state": p.state, "error": p.last_error}
+                for p in money.payments
+            ]
+        },
+        done="The booking was cancelled and its slot is free." if cancelled else "",
+    )

@@ -1,0 +1,45 @@
+"""Paying again for a booking whose bank did not hand the money over."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from bookings.links import absolute, booking_id_from
+from bookings.models import Booking
+from members.idempotency import Answer
+from members.pages import posted, private, says_what_happened, see_other, submitted
+from payments import pay_again
+from payments.models import Checkout
+from payments.states import OPEN
+
+
+@posted(lambda token: reverse("payments:return", args=[token]))
+@private
+@says_what_happened
+def pay(request: HttpRequest, token: str) -> HttpResponse:
+    """To the payment page. Paid, being paid or too late: the page after paying tells."""
+    booking = _booking(token)
+    page = reverse("payments:return", args=[token])
+
+    def work() -> Answer:
+        url = pay_again.start(
+            booking_id=booking.pk, success_url=absolute(page), cancel_url=absolute(page)
+        )
+        return Answer(200, {"url": url})
+
+    asked = {"booking": str(booking.pk)}
+    answer = submitted(request, "pages.pay_again", asked, work, calls_out=True)
+    if answer.status >= 400 or (answer.replayed and not _is_open(answer.body["url"])):
+        return see_other(page)
+    return see_other(answer.body["url"])
+
+
+def _is_open(url: str) -> bool:
+    return Checkout.objects.filter(url=url, state=OPEN, close_requested_at=None).exists()
+
+
+def _booking(token: str) -> Booking:
+    booking_id = booking_id_from(token)
+    if booking_id is None:
+        raise Http404("not a link of ours")
+    return get_object_or_404(Booking, pk=booking_id)

@@ -1,0 +1,109 @@
+"""The page that a mail about a lost slot leads to. Opening it changes nothing: mail scanners do."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from bookings.links import lost_booking_id_from, manage_token
+from bookings.models import Booking, Line
+from config.kernel.errors import DomainError
+from holds.claims import LineRequest
+from members.idempotency import Answer
+from members.pages import (
+    actor_of,
+    address_of,
+    member_of,
+    posted,
+    private,
+    problem_page,
+    says_what_happened,
+    see_other,
+    submitted,
+)
+from members.visitors import visitor_of
+from payments import holding, rebooking
+
+
+@require_safe
+@private
+def rebook(request: HttpRequest, token: str) -> HttpResponse:
+    """The nearest equivalent of what was lost, and a button that holds it."""
+    booking = _booking(token)
+    if not rebooking.is_lost(booking):
+        return HttpResponseRedirect(reverse("payments:manage", args=[manage_token(booking)]))
+    return _page(request, booking, rebooking.lines_of(booking), token)
+
+
+@posted(lambda token: reverse("payments:rebook", args=[token]))
+@private
+@says_what_happened
+def place(request: HttpRequest, token: str) -> HttpResponse:
+    """Hold it afresh. Gone meanwhile: the page again, with what is nearest now."""
+    booking = _booking(token)
+    lost = rebooking.lines_of(booking)
+    lines = rebooking.lines_asked(booking, lost, request.POST)
+    try:
+        answer = _placed(request, booking, lines)
+    except DomainError as error:
+        if error.status == 503:
+            return problem_page(request, error)
+        return _page(request, booking, lost, token, problem=error.as_problem())
+    if answer.status >= 400:
+        return _page(request, booking, lost, token, problem=answer.body)
+    return see_other(reverse("holds:hold", args=[answer.body["token"]]))
+
+
+def _placed(request: HttpRequest, booking: Booking, lines: list[LineRequest]) -> Answer:
+    visitor, member = visitor_of(request), member_of(request)
+    claimant = rebooking.claimant_for(
+        booking, member=member, visitor=visitor, address=address_of(request)
+    )
+
+    def work() -> Answer:
+        own = holding.own_in_the_way(
+            workspace=booking.workspace, lines=lines, visitor=visitor, member=member
+        )
+        hold = holding.place(
+            workspace=booking.workspace,
+            lines=lines,
+            claimant=claimant,
+            actor=actor_of(request),
+            token=own,
+        )
+        return Answer(201, {"token": hold.token})
+
+    asked = {
+        "booking": str(booking.pk),
+        "lines": [[str(ln.resource_id), ln.start, ln.end, ln.quantity] for ln in lines],
+    }
+    return holding.placed(lambda: submitted(request, "pages.rebook", asked, work))
+
+
+def _page(
+    request: HttpRequest,
+    booking: Booking,
+    lost: list[Line],
+    token: str,
+    problem: dict[str, Any] | None = None,
+) -> HttpResponse:
+    words = {
+        "workspace": booking.workspace,
+        "booking": booking,
+        "lines": lost,
+        "offers": rebooking.offers_for(booking, lost),
+        "token": token,
+        "problem": problem,
+        "slim": True,
+    }
+    status = problem["status"] if problem else 200
+    return render(request, "payments/rebook.html", words, status=status)
+
+
+def _booking(token: str) -> Booking:
+    booking_id = lost_booking_id_from(token)
+    if booking_id is None:
+        raise Http404("not a link of ours")
+    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
