@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, TypeAlias
 
-from . import checkout, faults, idempotency, intents, paying, races
+from . import accounts, checkout, faults, idempotency, intents, paying, races
 from .core import Context, Sandbox
 from .errors import StripeError, broken
 from .events import API_VERSION
@@ -113,14 +113,7 @@ class Api:
 
     def _account(self, headers: Headers) -> str:
         account = headers.get("Stripe-Account") or self._sandbox.platform
-        if self._sandbox.store.get(account, kind="account") is None:
-            raise StripeError(
-                f"The provided key does not have access to account '{account}'"
-                " (or that account does not exist).",
-                status=403,
-                code="account_invalid",
-            )
-        return account
+        return str(accounts.known(self._sandbox, account)["id"])
 
     def _once(self, route: Route, context: Context, raw: dict[str, Any], call: Call) -> Answer:
         """Perform the call unless its idempotency key has an answer already."""
@@ -146,21 +139,23 @@ class Api:
         fault = self._sandbox.faults.take(faults.API, _facts(context))
         if fault and fault.kind == "error_500_before":
             with self._sandbox.store.transaction():
-                return self._keep(context, _refuse(broken()))
+                return self._keep(context, _refuse(broken(_retry_header(fault))))
         self._before(fault, context, still_there)
         answer = self._race(route, context, raw, fault)
         if fault and fault.kind == "hang_after":
             self._withhold(fault, context, still_there, effect_done=True)
+        if fault and fault.kind == "cut_after":
+            raise ClientGoneError
         return answer
 
     def _before(self, fault: Fault | None, context: Context, still_there: StillThere) -> None:
         """Whatever goes wrong before the call has an effect."""
         if fault is None:
             return
-        if fault.kind == "rate_limit_429":
-            raise _rate_limit(fault)
-        if fault.kind == "conflict_409":
-            raise idempotency.in_use(context.idempotency_key or "")
+        if fault.kind in _REFUSALS:
+            raise _refusal(fault, context)
+        if fault.kind == "cut_before":
+            raise ClientGoneError
         if fault.kind == "slow":
             time.sleep(fault.options["seconds"])
         if fault.kind == "hang_before":
@@ -218,7 +213,7 @@ class Api:
                     raise
                 answer = _refuse(error)
             if fault and fault.kind == "error_500_after":
-                answer = _refuse(broken())
+                answer = _refuse(broken(_retry_header(fault)))
             self._count(route, context)
             return self._keep(context, answer)
 
@@ -264,9 +259,28 @@ def _facts(context: Context) -> dict[str, Any]:
     }
 
 
-def _rate_limit(fault: Fault) -> StripeError:
-    headers = {"Stripe-Should-Retry": "true"} if fault.options["should_retry"] else {}
-    return StripeError("Too many requests.", status=429, code="rate_limit", headers=headers)
+_REFUSALS = ("rate_limit_429", "conflict_409", "lock_timeout")
+
+
+def _refusal(fault: Fault, context: Context) -> StripeError:
+    """The answer of a fault that turns the call away before it begins."""
+    if fault.kind == "rate_limit_429":
+        error = StripeError("Too many requests.", status=429, code="rate_limit")
+    elif fault.kind == "conflict_409":
+        error = idempotency.in_use(context.idempotency_key or "")
+    else:
+        error = StripeError(
+            "Another request is working on this object.",
+            status=fault.options["status"],
+            code="lock_timeout",
+        )
+    error.headers.update(_retry_header(fault))
+    return error
+
+
+def _retry_header(fault: Fault) -> dict[str, str]:
+    wanted = fault.options["should_retry"]
+    return {} if wanted is None else {"Stripe-Should-Retry": str(wanted).lower()}
 
 
 def _refuse(error: StripeError) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import intents, money, sessions
+from . import accounts, intents, money, sessions
 from .core import Context, Sandbox
 from .errors import invalid, missing, wrong_state
 from .store import Obj
@@ -39,9 +39,11 @@ def _check_references(context: Context, given: Obj) -> None:
     if customer and not context.store.get(customer, kind="customer", account=context.account):
         raise missing("customer", customer, param="customer", status=400)
     transfer = (given.get("payment_intent_data") or {}).get("transfer_data")
-    if transfer and not context.store.get(transfer["destination"], kind="account"):
+    destination = transfer["destination"] if transfer else None
+    if destination and not context.store.get(destination, kind="account"):
         name = "payment_intent_data[transfer_data][destination]"
-        raise missing("destination", transfer["destination"], param=name, status=400)
+        raise missing("destination", destination, param=name, status=400)
+    accounts.check_charges(context, destination)
 
 
 def _known_email(context: Context, given: Obj) -> str | None:

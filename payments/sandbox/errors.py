@@ -63,12 +63,12 @@ def unrecognized(method: str, path: str) -> StripeError:
     return StripeError(f"Unrecognized request URL ({method}: {path}).", status=404)
 
 
-def broken() -> StripeError:
-    """A failure on Stripe's side."""
+def broken(headers: dict[str, str]) -> StripeError:
+    """A failure on Stripe's side; the headers may say whether to try again."""
     return StripeError(
         "The sandbox was told to fail here.",
         status=500,
         type_name="api_error",
         stored=True,
-        headers={"Stripe-Should-Retry": "false"},
+        headers=headers,
     )

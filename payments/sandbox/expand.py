@@ -9,7 +9,16 @@ from .store import Obj, Store
 _EXPANDABLE = {
     "checkout.session": ("payment_intent", "customer", "line_items"),
     "payment_intent": ("latest_charge", "payment_method", "customer"),
-    "charge": ("payment_intent", "customer", "balance_transaction", "application_fee"),
+    "charge": (
+        "payment_intent",
+        "customer",
+        "balance_transaction",
+        "application_fee",
+        "refunds",
+        "transfer",
+    ),
+    "refund": ("charge", "payment_intent", "balance_transaction", "failure_balance_transaction"),
+    "dispute": ("charge", "payment_intent"),
     "application_fee": ("account", "charge"),
     "balance_transaction": ("source",),
     "payment_method": ("customer",),
@@ -36,8 +45,8 @@ def _fill(store: Store, obj: Obj, steps: list[str], path: str) -> None:
         return
     if name not in _EXPANDABLE.get(str(obj.get("object")), ()):
         raise invalid(f"This property cannot be expanded ({path}).", "expand")
-    if name == "line_items":
-        obj[name] = line_items(store, obj)
+    if name in _LISTS:
+        obj[name] = _LISTS[name](store, obj)
     elif isinstance(obj.get(name), str):
         obj[name] = store.get(obj[name])
     if rest and isinstance(obj.get(name), dict):
@@ -48,3 +57,11 @@ def line_items(store: Store, session: Obj) -> Obj:
     """A session's lines as the list they are shown as."""
     lines = store.private(session["id"])["lines"]
     return listing(f"/v1/checkout/sessions/{session['id']}/line_items", lines)
+
+
+def _refunds(store: Store, charge: Obj) -> Obj:
+    found = store.select("kind = 'refund' AND json_extract(data, '$.charge') = ?", charge["id"])
+    return listing(f"/v1/charges/{charge['id']}/refunds", found)
+
+
+_LISTS = {"line_items": line_items, "refunds": _refunds}

@@ -18,20 +18,25 @@ API = (
     "error_500_after",
     "rate_limit_429",
     "conflict_409",
+    "lock_timeout",
     "hang_before",
     "hang_after",
+    "cut_before",
+    "cut_after",
     "slow",
     "capture_fails",
 )
-PAY = ("decline",)
+PAY = ("decline", "challenge")
+REFUND = ("refund_pending", "refund_fails", "refund_insufficient_balance")
 RACE = ("pay_and_expire",)
-KINDS = WEBHOOK + API + PAY + RACE
+KINDS = WEBHOOK + API + PAY + REFUND + RACE
 
 # Which facts each kind can be narrowed by.
 _MATCHABLE = {
     **dict.fromkeys(WEBHOOK, ("type", "endpoint", "account", "object", "connect")),
     **dict.fromkeys(API, ("operation", "account", "object", "idempotency_key")),
     **dict.fromkeys(PAY + RACE, ("account", "session")),
+    **dict.fromkeys(REFUND, ("account", "charge", "payment_intent", "idempotency_key")),
 }
 _OPTIONS: dict[str, Obj] = {
     "delay": {"seconds": 5.0},
@@ -39,8 +44,37 @@ _OPTIONS: dict[str, Obj] = {
     "duplicate": {"copies": 2},
     "reorder": {"count": 2},
     "wrong_endpoint": {"endpoint": None},
-    "rate_limit_429": {"should_retry": False},
+    "error_500_before": {"should_retry": False},
+    "error_500_after": {"should_retry": False},
+    "rate_limit_429": {"should_retry": None},
+    "conflict_409": {"should_retry": None},
+    "lock_timeout": {"should_retry": None, "status": 429},
+    "refund_pending": {
+        "seconds": 5.0,
+        "then": "succeeded",
+        "pending_reason": "processing",
+        "failure_reason": "unknown",
+    },
+    "refund_fails": {"seconds": 0.0, "failure_reason": "lost_or_stolen_card"},
     "pay_and_expire": {"winner": None},
+}
+_LEAST = {"seconds": 0, "copies": 2, "count": 2}
+FAILURE_REASONS = (
+    "charge_for_pending_refund_disputed",
+    "declined",
+    "expired_or_canceled_card",
+    "insufficient_funds",
+    "lost_or_stolen_card",
+    "merchant_request",
+    "unknown",
+)
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "winner": ("pay", "expire", None),
+    "should_retry": (True, False, None),
+    "status": (409, 429),
+    "then": ("succeeded", "failed", None),
+    "pending_reason": ("charge_pending", "insufficient_funds", "processing"),
+    "failure_reason": FAILURE_REASONS,
 }
 
 
@@ -207,17 +241,22 @@ def _read(asked: Obj) -> tuple[str, Obj, Obj, int | None]:
     if unknown:
         raise invalid(f"Not known to `{kind}`: {', '.join(sorted(unknown))}.", "match")
     options.update({name: asked[name] for name in options if name in asked})
-    _check_options(kind, options)
+    _check_options(options)
     times = asked.get("times", 1)
     if times is not None and (not isinstance(times, int) or times < 1):
         raise invalid("`times` must be a whole number from 1, or null for no end.", "times")
     return kind, match, options, times
 
 
-def _check_options(kind: str, options: Obj) -> None:
-    for name, least in (("seconds", 0), ("copies", 2), ("count", 2)):
-        value = options.get(name, least)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-            raise invalid(f"`{name}` must be a number from {least}.", name)
-    if kind == "pay_and_expire" and options["winner"] not in ("pay", "expire", None):
-        raise invalid('`winner` must be "pay", "expire" or null.', "winner")
+def _check_options(options: Obj) -> None:
+    for name, value in options.items():
+        if name in _LEAST:
+            _check_number(name, value, _LEAST[name])
+        if name in _CHOICES and value not in _CHOICES[name]:
+            known = ", ".join("null" if entry is None else str(entry) for entry in _CHOICES[name])
+            raise invalid(f"`{name}` must be one of {known}.", name)
+
+
+def _check_number(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        raise invalid(f"`{name}` must be a number from {least}.", name)

@@ -59,10 +59,10 @@ class Keys:
             rows = self._store.run(
                 "SELECT * FROM idempotency WHERE account = ? AND key = ?", account, key
             )
-            if rows:
+            if rows and (rows[0]["created"] >= now - KEPT_SECONDS or rows[0]["status"] is None):
                 return _judge(dict(rows[0]), key, print_)
             self._store.run(
-                "INSERT INTO idempotency (account, key, fingerprint, request, created)"
+                "INSERT OR REPLACE INTO idempotency (account, key, fingerprint, request, created)"
                 " VALUES (?, ?, ?, ?, ?)",
                 account,
                 key,

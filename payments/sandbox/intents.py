@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import objects
+from . import fees
 from .core import Context, Sandbox
 from .errors import StripeError, invalid, missing, wrong_state
 from .store import Obj
@@ -10,7 +10,7 @@ from .store import Obj
 AUTHORISATION_SECONDS = 7 * 24 * 60 * 60
 
 UNPAID = ("requires_payment_method", "requires_confirmation", "requires_action")
-CANCELLABLE = (*UNPAID, "requires_capture", "processing")
+CANCELLABLE = (*UNPAID, "requires_capture")
 
 
 def find(context: Context, object_id: str) -> Obj:
@@ -34,7 +34,7 @@ def capture(context: Context) -> Obj:
         intent["application_fee_amount"] = fee
     if "metadata" in context.params:
         intent["metadata"] = {**intent["metadata"], **context.params["metadata"]}
-    charge = _charge_of(context, intent)
+    charge = charge_of(context, intent)
     charge.update(captured=True, amount_captured=amount)
     charge["application_fee_amount"] = intent["application_fee_amount"]
     return settle(context, intent, charge, event="charge.captured")
@@ -54,7 +54,7 @@ def _amount_to_capture(context: Context, intent: Obj) -> int:
 
 def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
     """Book a captured charge: balance, application fee, intent, session, events."""
-    _book(context, charge)
+    fees.book(context, charge)
     context.store.save(charge)
     intent.update(
         status="succeeded", amount_capturable=0, amount_received=charge["amount_captured"]
@@ -66,41 +66,17 @@ def settle(context: Context, intent: Obj, charge: Obj, *, event: str) -> Obj:
     return intent
 
 
-def _book(context: Context, charge: Obj) -> None:
-    fee = round(charge["amount_captured"] * 29 / 1000)
-    booked = objects.balance_transaction(context.now, charge=charge, fee=fee)
-    charge["balance_transaction"] = booked["id"]
-    context.store.add(context.account, booked)
-    if charge["application_fee_amount"]:
-        _take_application_fee(context, charge)
-
-
-def _take_application_fee(context: Context, charge: Obj) -> None:
-    """The fee is the platform's, whoever owns the charge."""
-    platform = context.sandbox.platform
-    payee = context.account if context.is_direct else charge["transfer_data"]["destination"]
-    fee = objects.application_fee(
-        context.now,
-        charge=charge,
-        account=payee,
-        application=application_of(platform),
-    )
-    charge["application_fee"] = fee["id"]
-    context.store.add(platform, fee, {"charge": charge["id"]})
-    context.emit("application_fee.created", fee, account=platform)
-
-
-def application_of(platform: str) -> str:
-    """The platform's Connect application, named after its account."""
-    return platform.replace("acct_", "ca_")
-
-
 def _mark_paid(context: Context, intent: Obj) -> None:
-    for session in context.store.select(
-        "kind = 'checkout.session' AND payment_intent = ?", intent["id"]
-    ):
-        session["payment_status"] = "paid"
-        context.store.save(session)
+    session = session_of(context, intent)
+    session["payment_status"] = "paid"
+    context.store.save(session)
+
+
+def session_of(context: Context, intent: Obj) -> Obj:
+    """The session an intent was made for."""
+    session = context.store.get(context.store.private(intent["id"])["session"])
+    assert session is not None, "every intent comes from a session"
+    return session
 
 
 def cancel(context: Context) -> Obj:
@@ -118,11 +94,7 @@ def cancel(context: Context) -> Obj:
 
 
 def _has_open_session(context: Context, intent: Obj) -> bool:
-    return bool(
-        context.store.select(
-            "kind = 'checkout.session' AND payment_intent = ? AND status = 'open'", intent["id"]
-        )
-    )
+    return bool(session_of(context, intent)["status"] == "open")
 
 
 def void(context: Context, intent: Obj, reason: str | None) -> Obj:
@@ -142,16 +114,36 @@ def void(context: Context, intent: Obj, reason: str | None) -> Obj:
 
 
 def _release_charge(context: Context, intent: Obj, event: str) -> None:
-    charge = _charge_of(context, intent)
+    charge = charge_of(context, intent)
     charge.update(refunded=True, amount_refunded=charge["amount"])
     context.store.save(charge)
     context.emit(event, charge)
 
 
-def _charge_of(context: Context, intent: Obj) -> Obj:
+def charge_of(context: Context, intent: Obj) -> Obj:
+    """The charge of an intent whose payment has got that far."""
     charge = context.store.get(intent["latest_charge"], kind="charge")
     assert charge is not None, "an authorised intent has a charge"
     return charge
+
+
+def charge_back(context: Context, charge_id: str, *, taken: bool) -> None:
+    """Note whether the payer's bank has taken a charge back: then it cannot be refunded."""
+    charge = context.store.get(charge_id)
+    assert charge is not None, "a dispute has a charge"
+    context.store.save(charge, {**context.store.private(charge_id), "charged_back": taken})
+
+
+def fail(context: Context, intent: Obj, error: Obj) -> None:
+    """Back to the start: another way to pay may be tried while the session is open."""
+    intent.update(
+        status="requires_payment_method",
+        payment_method=None,
+        next_action=None,
+        last_payment_error=error,
+    )
+    context.store.save(intent)
+    context.emit("payment_intent.payment_failed", intent)
 
 
 def _unexpected(intent: Obj, done: str, allowed: tuple[str, ...]) -> StripeError:

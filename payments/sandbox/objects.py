@@ -35,6 +35,7 @@ def account(object_id: str, created: int, given: Obj) -> Obj:
         "business_type": given.get("business_type"),
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": True,
+        "controller": _controller(given),
         "country": given.get("country") or "NZ",
         "created": created,
         "default_currency": given.get("default_currency") or "nzd",
@@ -48,6 +49,20 @@ def account(object_id: str, created: int, given: Obj) -> Obj:
         "settings": _account_settings(name),
         "tos_acceptance": {"date": created, "ip": None, "user_agent": None},
         "type": given.get("type") or "standard",
+    }
+
+
+def _controller(given: Obj) -> Obj:
+    """Who is responsible for what; the older ``type`` stands for the same answers."""
+    asked, express = given.get("controller") or {}, given.get("type") == "express"
+    dashboard = "express" if express else "full"
+    return {
+        "fees": {"payer": "application_express" if express else "account", **asked.get("fees", {})},
+        "is_controller": True,
+        "losses": {"payments": "application" if express else "stripe", **asked.get("losses", {})},
+        "requirement_collection": asked.get("requirement_collection") or "stripe",
+        "stripe_dashboard": {"type": dashboard, **asked.get("stripe_dashboard", {})},
+        "type": "application",
     }
 
 
@@ -324,51 +339,6 @@ def _method_details(method: Obj, intent: Obj, card: Obj) -> Obj:
         "wallet": None,
     }
     return {"type": "card", "card": details}
-
-
-def balance_transaction(created: int, *, charge: Obj, fee: int) -> Obj:
-    """What a captured charge does to its account's balance: an estimate of fees, no more."""
-    application_fee = charge["application_fee_amount"] or 0
-    return {
-        "id": new_id("txn"),
-        "object": "balance_transaction",
-        "amount": charge["amount_captured"],
-        "available_on": created + 2 * 86400,
-        "balance_type": "payments",
-        "created": created,
-        "currency": charge["currency"],
-        "description": charge["description"],
-        "exchange_rate": None,
-        "fee": fee + application_fee,
-        "fee_details": [],
-        "net": charge["amount_captured"] - fee - application_fee,
-        "reporting_category": "charge",
-        "source": charge["id"],
-        "status": "pending",
-        "type": "charge",
-    }
-
-
-def application_fee(created: int, *, charge: Obj, account: str, application: str) -> Obj:
-    """What the platform earned on a charge of ``account``'s."""
-    object_id = new_id("fee")
-    return {
-        "id": object_id,
-        "object": "application_fee",
-        "account": account,
-        "amount": charge["application_fee_amount"],
-        "amount_refunded": 0,
-        "application": application,
-        "balance_transaction": None,
-        "charge": charge["id"],
-        "created": created,
-        "currency": charge["currency"],
-        "fee_source": None,
-        "livemode": False,
-        "originating_transaction": None,
-        "refunded": False,
-        "refunds": listing(f"/v1/application_fees/{object_id}/refunds", []),
-    }
 
 
 def webhook_endpoint(created: int, given: Obj, *, application: str | None) -> Obj:

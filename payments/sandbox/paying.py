@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import objects, sessions
+from . import delayed, objects, sessions
 from .core import Context
-from .intents import AUTHORISATION_SECONDS, application_of, settle
+from .fees import application_of
+from .intents import AUTHORISATION_SECONDS, fail, settle
 from .store import Obj
 
 WORKS: Obj = {"last4": "4242"}
@@ -27,8 +28,8 @@ class NotOpenError(Exception):
 def attempt(context: Context, session_id: str, outcome: str, email: str | None) -> Obj:
     """One try to pay. Returns the session, complete, or with its intent awaiting the bank.
 
-    ``outcome`` is ``pay``, ``decline``, ``start_authentication``, ``authenticate`` or
-    ``fail_authentication``. A refusal is reported by :func:`refusal`, after what it changed is
+    ``outcome`` is ``pay``, ``pay_later``, ``decline``, ``start_authentication``, ``authenticate``
+    or ``fail_authentication``. A refusal is reported by :func:`refusal`, after what it changed is
     written.
     """
     session = context.store.get(session_id, kind="checkout.session")
@@ -40,6 +41,7 @@ def attempt(context: Context, session_id: str, outcome: str, email: str | None) 
     intent = _intent(context, session)
     step = {
         "pay": _pay,
+        "pay_later": _pay_later,
         "decline": _decline,
         "start_authentication": _challenge,
         "authenticate": _authenticate,
@@ -77,7 +79,20 @@ def _intent(context: Context, session: Obj) -> Obj:
 
 
 def _pay(context: Context, session: Obj, intent: Obj, email: str | None) -> None:
-    _authorise(context, session, intent, email, WORKS)
+    if _type_of(session) == delayed.method_of(session):
+        _pay_later(context, session, intent, email)
+    else:
+        _authorise(context, session, intent, email, WORKS)
+
+
+def _pay_later(context: Context, session: Obj, intent: Obj, email: str | None) -> None:
+    """A method whose answer comes days after the session is complete."""
+    type_name = delayed.method_of(session)
+    assert type_name is not None, "the page offers it only where the session does"
+    known = _address(session, email)
+    method = objects.payment_method(context.now, type_name=type_name, email=known, card={})
+    delayed.begin(context, intent, context.store.add(context.account, method))
+    _complete(context, session, email)
 
 
 def _authenticate(context: Context, session: Obj, intent: Obj, email: str | None) -> None:
@@ -129,8 +144,8 @@ def _hold(context: Context, intent: Obj, charge: Obj) -> None:
 
 
 def _complete(context: Context, session: Obj, email: str | None) -> Obj:
-    known = email or (session["customer_details"] or {}).get("email")
-    session.update(status="complete", url=None, customer_details=sessions.customer_details(known))
+    known = sessions.customer_details(_address(session, email))
+    session.update(status="complete", url=None, customer_details=known)
     context.store.save(session)
     context.emit("checkout.session.completed", session)
     return session
@@ -159,7 +174,7 @@ def _decline(context: Context, session: Obj, intent: Obj, email: str | None) -> 
         "payment_method": method,
         "type": "card_error",
     }
-    _fail(context, intent, error)
+    fail(context, intent, error)
 
 
 def _fail_challenge(context: Context, session: Obj, intent: Obj, email: str | None) -> None:
@@ -171,19 +186,7 @@ def _fail_challenge(context: Context, session: Obj, intent: Obj, email: str | No
         "payment_method": context.store.get(intent["payment_method"]),
         "type": "card_error",
     }
-    _fail(context, intent, error)
-
-
-def _fail(context: Context, intent: Obj, error: Obj) -> None:
-    """Back to the start: the session stays open, another card may be tried."""
-    intent.update(
-        status="requires_payment_method",
-        payment_method=None,
-        next_action=None,
-        last_payment_error=error,
-    )
-    context.store.save(intent)
-    context.emit("payment_intent.payment_failed", intent)
+    fail(context, intent, error)
 
 
 def _challenge(context: Context, session: Obj, intent: Obj, email: str | None) -> None:
@@ -204,8 +207,17 @@ def _challenge(context: Context, session: Obj, intent: Obj, email: str | None) -
 
 
 def _method(context: Context, session: Obj, email: str | None, card: Obj) -> Obj:
-    types = session["payment_method_types"]
-    type_name = "card" if "card" in types else types[0]
-    known = email or (session["customer_details"] or {}).get("email")
-    method = objects.payment_method(context.now, type_name=type_name, email=known, card=card)
+    known = _address(session, email)
+    method = objects.payment_method(
+        context.now, type_name=_type_of(session), email=known, card=card
+    )
     return context.store.add(context.account, method)
+
+
+def _type_of(session: Obj) -> str:
+    types: list[str] = session["payment_method_types"]
+    return "card" if "card" in types else types[0]
+
+
+def _address(session: Obj, email: str | None) -> str | None:
+    return email or (session["customer_details"] or {}).get("email")

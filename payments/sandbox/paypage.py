@@ -6,7 +6,7 @@ import time
 from html import escape
 from urllib.parse import parse_qsl
 
-from . import checkout, faults, money, paying, races
+from . import checkout, delayed, faults, money, paying, races
 from .api import expire_quietly
 from .core import Sandbox
 from .errors import StripeError
@@ -15,7 +15,14 @@ from .params import email as check_email
 from .store import Obj
 from .web import Page, redirect
 
-ATTEMPTS = ("pay", "decline", "start_authentication", "authenticate", "fail_authentication")
+ATTEMPTS = (
+    "pay",
+    "pay_later",
+    "decline",
+    "start_authentication",
+    "authenticate",
+    "fail_authentication",
+)
 OUTCOMES = (*ATTEMPTS, "abandon", "pay_without_returning")
 
 # The status of a page that shows a field to be put right.
@@ -52,6 +59,8 @@ class PayPage:
             return self._render(session, f"Choose one of: {wanted}.", status=400)
         if outcome == "abandon":
             return self._abandon(session)
+        if outcome == "pay_later" and delayed.method_of(session) is None:
+            return self._render(session, "This shop takes no such payment.", status=400)
         try:
             address = self._address(session, given)
         except StripeError:
@@ -87,8 +96,7 @@ class PayPage:
         facts = {"account": account, "session": object_id}
         returns = outcome != "pay_without_returning"
         step = "pay" if not returns else outcome
-        if step in ("pay", "authenticate") and sandbox.faults.take(faults.PAY, facts):
-            step = "decline"
+        step = self._misled(step, facts)
         race = sandbox.faults.take(faults.RACE, facts)
         try:
             after = races.run(
@@ -101,6 +109,16 @@ class PayPage:
             status = 409 if closed.session["status"] == "complete" else 410
             return self._render(closed.session, status=status)
         return self._after(after, address, returns=returns)
+
+    def _misled(self, step: str, facts: Obj) -> str:
+        """What a fault makes of a payment that would have worked."""
+        if step not in ("pay", "authenticate"):
+            return step
+        kinds = faults.PAY if step == "pay" else ("decline",)
+        fault = self._sandbox.faults.take(kinds, facts)
+        if fault is None:
+            return step
+        return "start_authentication" if fault.kind == "challenge" else "decline"
 
     def _attempt(self, account: str, object_id: str, step: str, address: str | None) -> Obj:
         with self._sandbox.store.transaction():
@@ -189,7 +207,7 @@ def _form(
         f"{_note(error)}<h1>Pay {escape(seller)}</h1>"
         f'<section class="card" aria-label="What you are paying for">{_summary(lines, total)}'
         '</section><form method="post" class="card">'
-        f"{address_field}{_card_choice()}"
+        f"{address_field}{_choices(session)}"
         f'<button type="submit">Pay {escape(total)}</button></form>'
         '<form method="post"><input type="hidden" name="outcome" value="abandon">'
         '<button class="quiet" type="submit">Cancel and go back</button></form>'
@@ -235,14 +253,18 @@ def _email_field(session: Obj, email: str, *, wrong: bool) -> str:
     )
 
 
-def _card_choice() -> str:
+def _choices(session: Obj) -> str:
+    ways = [(value, label, f"•••• {last4}") for value, label, last4 in _CARDS]
+    method = delayed.method_of(session)
+    if method:
+        ways.append(("pay_later", "Bank debit, answered days later", method))
     choices = "".join(
         f'<label class="choice"><input type="radio" name="outcome" value="{value}"'
         f"{' checked' if value == 'pay' else ''}>"
-        f'<span>{label} <span class="digits">•••• {last4}</span></span></label>'
-        for value, label, last4 in _CARDS
+        f'<span>{label} <span class="digits">{escape(detail)}</span></span></label>'
+        for value, label, detail in ways
     )
-    return f"<fieldset><legend>Card</legend>{choices}</fieldset>"
+    return f"<fieldset><legend>Pay with</legend>{choices}</fieldset>"
 
 
 def _challenge(session: Obj, seller: str) -> str:

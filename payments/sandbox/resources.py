@@ -6,11 +6,14 @@ from typing import Any
 
 from . import events, objects
 from .core import Context
-from .errors import StripeError, missing
+from .errors import missing
 from .expand import line_items
+from .fees import application_of
 from .ids import new_id
 from .listing import page
 from .store import Obj
+
+EVENTS_KEPT_SECONDS = 30 * 24 * 60 * 60
 
 
 def finder(kind: str, param: str) -> Any:
@@ -23,37 +26,6 @@ def finder(kind: str, param: str) -> Any:
         return obj
 
     return find
-
-
-# Accounts
-
-
-def own_account(context: Context) -> Obj:
-    """The account the call speaks for."""
-    account = context.store.get(context.account, kind="account")
-    assert account is not None, "the server lets only known accounts in"
-    return account
-
-
-def account(context: Context) -> Obj:
-    """The platform reads any account; a connected account reads itself."""
-    if context.is_direct and context.path_id != context.account:
-        raise missing("account", context.path_id, param="account")
-    found = context.store.get(context.path_id, kind="account")
-    if found is None:
-        raise StripeError(
-            f"The provided key does not have access to account '{context.path_id}'"
-            " (or that account does not exist).",
-            status=403,
-            code="account_invalid",
-        )
-    return found
-
-
-def create_account(context: Context) -> Obj:
-    """Connect an account; it is ready to take payments at once."""
-    made = objects.account(new_id("acct"), context.now, context.params)
-    return context.store.add(made["id"], made)
 
 
 # Checkout, intents, charges
@@ -102,11 +74,18 @@ def list_charges(context: Context) -> Obj:
     return page(context, "charge", "/v1/charges", filters)
 
 
-def list_fees(context: Context) -> Obj:
-    """Application fees, by charge."""
-    charge = context.params.get("charge")
-    filters = {"json_extract(data, '$.charge') = ?": charge}
-    return page(context, "application_fee", "/v1/application_fees", filters)
+def lister(kind: str, url: str) -> Any:
+    """A handler that lists objects of ``kind`` by their charge or payment intent."""
+
+    def listed(context: Context) -> Obj:
+        asked = context.params
+        filters = {
+            "payment_intent = ?": asked.get("payment_intent"),
+            "json_extract(data, '$.charge') = ?": asked.get("charge"),
+        }
+        return page(context, kind, url, filters)
+
+    return listed
 
 
 # Customers
@@ -151,7 +130,7 @@ def event(context: Context) -> Obj:
 def list_events(context: Context) -> Obj:
     """Events by type, time, and whether everybody has heard of them."""
     asked = context.params
-    filters: dict[str, Any] = {}
+    filters: dict[str, Any] = {"created > ?": context.now - EVENTS_KEPT_SECONDS}
     if asked.get("type"):
         filters["type GLOB ?"] = asked["type"]
     if asked.get("types"):
@@ -174,7 +153,7 @@ def create_endpoint(context: Context) -> Obj:
     given = context.params
     application = None
     if given.get("connect"):
-        application = context.sandbox.platform.replace("acct_", "ca_")
+        application = application_of(context.sandbox.platform)
     made = objects.webhook_endpoint(context.now, given, application=application)
     secret = new_id("whsec")
     private = {"secret": secret, "connect": bool(given.get("connect"))}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import checkout, intents, resources, sessions
+from . import accounts, checkout, intents, refunds, resources, sessions
 from .core import Context
 from .errors import StripeError, unrecognized
 from .params import (
@@ -52,6 +52,23 @@ _account = {
     "metadata": metadata,
     "type": string(choices=("custom", "express", "standard")),
 }
+_link = group(
+    {
+        **EXPAND,
+        "account": string(blank=False),
+        "collect": string(choices=("currently_due", "eventually_due")),
+        "collection_options": group(
+            {
+                "fields": string(choices=("currently_due", "eventually_due")),
+                "future_requirements": string(choices=("include", "omit")),
+            }
+        ),
+        "refresh_url": url,
+        "return_url": url,
+        "type": string(choices=("account_onboarding", "account_update"), blank=False),
+    },
+    required=("account", "refresh_url", "return_url", "type"),
+)
 _endpoint = {
     **EXPAND,
     "description": string(),
@@ -67,6 +84,17 @@ _capture = {
     "metadata": metadata,
     "statement_descriptor": string(max_length=22),
     "statement_descriptor_suffix": string(max_length=22),
+}
+_refund = {
+    **EXPAND,
+    "amount": integer(least=1),
+    "charge": string(blank=False),
+    "instructions_email": email,
+    "metadata": metadata,
+    "payment_intent": string(blank=False),
+    "reason": string(choices=("duplicate", "fraudulent", "requested_by_customer")),
+    "refund_application_fee": boolean,
+    "reverse_transfer": boolean,
 }
 _events = {
     **PAGE,
@@ -104,9 +132,10 @@ def _route(call: str, operation: str, check: Check, handler: Handler) -> Route:
 _find = resources.finder
 
 ROUTES = (
-    _route("GET /v1/account", "account.retrieve", _read, resources.own_account),
-    _route("GET /v1/accounts/{}", "accounts.retrieve", _read, resources.account),
-    _route("POST /v1/accounts", "accounts.create", group(_account), resources.create_account),
+    _route("GET /v1/account", "account.retrieve", _read, accounts.own),
+    _route("GET /v1/accounts/{}", "accounts.retrieve", _read, accounts.retrieve),
+    _route("POST /v1/accounts", "accounts.create", group(_account), accounts.create),
+    _route("POST /v1/account_links", "account_links.create", _link, accounts.create_link),
     _route(
         "POST /v1/checkout/sessions", "checkout.sessions.create", sessions.CREATE, checkout.create
     ),
@@ -172,6 +201,21 @@ ROUTES = (
         resources.list_charges,
     ),
     _route("GET /v1/charges/{}", "charges.retrieve", _read, _find("charge", "id")),
+    _route("POST /v1/refunds", "refunds.create", group(_refund), refunds.create),
+    _route(
+        "GET /v1/refunds",
+        "refunds.list",
+        group({**PAGE, "charge": string(), "payment_intent": string()}),
+        resources.lister("refund", "/v1/refunds"),
+    ),
+    _route("GET /v1/refunds/{}", "refunds.retrieve", _read, _find("refund", "id")),
+    _route(
+        "GET /v1/disputes",
+        "disputes.list",
+        group({**PAGE, "charge": string(), "payment_intent": string()}),
+        resources.lister("dispute", "/v1/disputes"),
+    ),
+    _route("GET /v1/disputes/{}", "disputes.retrieve", _read, _find("dispute", "id")),
     _route("GET /v1/events", "events.list", group(_events), resources.list_events),
     _route("GET /v1/events/{}", "events.retrieve", _read, resources.event),
     _route("POST /v1/customers", "customers.create", group(_customer), resources.create_customer),
@@ -201,7 +245,7 @@ ROUTES = (
         "GET /v1/application_fees",
         "application_fees.list",
         group({**PAGE, "charge": string()}),
-        resources.list_fees,
+        resources.lister("application_fee", "/v1/application_fees"),
     ),
     _route(
         "GET /v1/application_fees/{}",

@@ -11,7 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from . import checkout, intents, objects
+from . import due, objects
 from .api import Api, Call, ClientGoneError
 from .config import Settings
 from .core import Clock, Sandbox
@@ -19,6 +19,7 @@ from .delivery import Deliverer
 from .faults import FaultBox
 from .idempotency import Keys
 from .mailbox import Mailbox, listen
+from .onboarding import Onboarding
 from .paypage import PayPage
 from .store import Store
 from .tools import Tools, read
@@ -49,6 +50,7 @@ class Faces:
     def __init__(self, sandbox: Sandbox, deliverer: Deliverer, mailbox: Mailbox) -> None:
         self.api = Api(sandbox)
         self.pay = PayPage(sandbox)
+        self.connect = Onboarding(sandbox)
         self.tools = Tools(sandbox, deliverer, mailbox)
 
     def answer(self, call: Call) -> Page:
@@ -56,6 +58,9 @@ class Faces:
         top, _, rest = call.path.lstrip("/").partition("/")
         if top == "pay" and call.method in ("GET", "POST"):
             return self.pay.show(rest) if call.method == "GET" else self.pay.submit(rest, call.body)
+        if top == "connect" and call.method in ("GET", "POST"):
+            page = self.connect
+            return page.show(rest) if call.method == "GET" else page.submit(rest, call.body)
         if top == "_sandbox":
             return self.tools.answer(
                 read(call.method, call.path, call.query, call.body, call.headers)
@@ -134,8 +139,7 @@ def _tick(sandbox: Sandbox) -> None:
     keys = Keys(sandbox.store)
     while not sandbox.stopping.wait(TICK_SECONDS):
         try:
-            checkout.expire_due(sandbox)
-            intents.lapse_due(sandbox)
+            due.run(sandbox)
             if int(time.time()) % 3600 == 0:
                 keys.forget_old(sandbox.clock.now())
         except Exception:

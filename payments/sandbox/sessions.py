@@ -27,6 +27,13 @@ AT_ONCE = frozenset(
         "paynow payto pix promptpay sepa_debit sofort swish twint us_bank_account wechat_pay zip"
     )
 )
+# Methods whose payment is known to have worked, or not, only days later.
+DELAYED = frozenset(
+    words(
+        "acss_debit au_becs_debit bacs_debit boleto customer_balance konbini multibanco "
+        "nz_bank_account oxxo payto sepa_debit us_bank_account"
+    )
+)
 
 _price_data = group(
     {

@@ -78,7 +78,8 @@ CREATE TABLE IF NOT EXISTS mails (
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-# States in which an object's ``due_at`` (kept in its private part) still means something.
+# States in which an object's ``due_at`` (kept in its private part) still means something; in
+# others it does only with a ``then`` beside it.
 _WAITING = ("open", "requires_capture")
 
 
@@ -253,7 +254,7 @@ class Store:
 def _columns(obj: Obj, private: Obj) -> tuple[Any, ...]:
     """What lists filter on, lifted out of the object."""
     intent, customer = obj.get("payment_intent"), obj.get("customer")
-    waiting = obj.get("status") in _WAITING
+    waiting = obj.get("status") in _WAITING or "then" in private
     return (
         obj.get("status"),
         obj.get("type"),

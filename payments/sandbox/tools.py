@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
+from . import controls, due
 from .api import Headers
 from .core import Sandbox
 from .delivery import Deliverer
@@ -78,6 +79,9 @@ class Tools:
             return self._mail(ask, ask.parts[1:])
         if name == "faults":
             return self._faults(ask, ask.parts[1:])
+        if name in controls.NAMES and ask.method == "POST" and len(ask.parts) <= 2:
+            object_id = ask.parts[1] if len(ask.parts) > 1 else ""
+            return as_json(controls.work(self._sandbox, name, object_id, ask.document()))
         handler = {
             ("GET", ""): self._index,
             ("GET", "health"): lambda _: as_json({"status": "ok"}),
@@ -192,4 +196,5 @@ class Tools:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise invalid("`advance_seconds` must be a number from 0.", "advance_seconds")
         self._sandbox.clock.advance(seconds)
+        due.run(self._sandbox)
         return self._clock()

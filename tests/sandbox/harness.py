@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -114,6 +114,12 @@ class Process:
         """The inspection document."""
         return dict(self.http.get("/_sandbox/state").json())
 
+    def tool(self, path: str, **body: Any) -> dict[str, Any]:
+        """Work a control; what it answers."""
+        answer = self.http.post(f"/_sandbox/{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        return dict(answer.json())
+
     def advance(self, seconds: float) -> None:
         """Let time pass in the sandbox."""
         answer = self.http.post("/_sandbox/clock", json={"advance_seconds": seconds})
@@ -181,6 +187,25 @@ class Shop:
         asked: Any = params
         return self.stripe.v1.payment_intents.cancel(intent_id, asked, self.options(key))
 
+    def captured(self, **changes: Any) -> Any:
+        """The charge of a session that was paid and captured."""
+        intent = self.capture(self.paid(**changes).payment_intent)
+        return self.charge(intent.latest_charge)
+
+    def charge(self, charge_id: str, *expand: str) -> Any:
+        """The charge as it is now."""
+        params: Any = {"expand": list(expand)} if expand else {}
+        return self.stripe.v1.charges.retrieve(charge_id, params, self.options())
+
+    def refund(self, key: str | None = None, **params: Any) -> Any:
+        """Give money back."""
+        asked: Any = params
+        return self.stripe.v1.refunds.create(asked, self.options(key))
+
+    def found_refund(self, refund_id: str) -> Any:
+        """The refund as it is now."""
+        return self.stripe.v1.refunds.retrieve(refund_id, {}, self.options())
+
     def events(self, **filters: Any) -> list[Any]:
         """The account's events, oldest first."""
         asked: Any = {"limit": 100, **filters}
@@ -215,6 +240,17 @@ def order(**changes: Any) -> Any:
         "payment_intent_data": {"capture_method": "manual", **intent},
     }
     return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+
+def paid_later(shop: Shop, *, types: Sequence[str] = ("card", "sepa_debit")) -> Any:
+    """A session paid with a method whose answer comes days later."""
+    session = shop.open(
+        payment_method_types=list(types),
+        line_items=[line(4500, "eur")],
+        intent={"capture_method": "automatic"},
+    )
+    assert shop.pay(session, "pay_later").status_code == 303
+    return shop.session(session.id)
 
 
 def line(amount: int = 4500, currency: str = "nzd", quantity: int = 1) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def test_a_customer_can_be_named(shop: Shop) -> None:
 
 def test_unknown_paths_are_404(sandbox: Process) -> None:
     answer = sandbox.http.post(
-        "/v1/refunds", headers={"Authorization": "Bearer sk_test_sandboxtests000000000000000"}
+        "/v1/nowhere", headers={"Authorization": "Bearer sk_test_sandboxtests000000000000000"}
     )
     assert answer.status_code == 404
     assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -50,7 +50,9 @@ def test_a_500_after_the_effect(shop: Shop, sandbox: Process) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "status"), [("rate_limit_429", 429), ("conflict_409", 409)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("rate_limit_429", 429), ("conflict_409", 409), ("lock_timeout", 429)]
+)
 def test_refusals_that_are_neither_effect_nor_stored(
     shop: Shop, sandbox: Process, kind: str, status: int
 ) -> None:
@@ -64,6 +66,52 @@ def test_429_may_ask_to_be_retried(shop: Shop, sandbox: Process) -> None:
     sandbox.fault("rate_limit_429", should_retry=True, match={"account": shop.account})
     answer = shop.stripe.v1.checkout.sessions.list({}, {**shop.options(), "max_network_retries": 1})
     assert answer.data == []
+
+
+HEADERS = [(True, "true"), (False, "false"), (None, None)]
+
+
+@pytest.mark.parametrize(("should_retry", "header"), HEADERS)
+@pytest.mark.parametrize(
+    "kind",
+    ["error_500_before", "error_500_after", "rate_limit_429", "conflict_409", "lock_timeout"],
+)
+def test_every_refusal_says_whether_to_retry(
+    shop: Shop, sandbox: Process, kind: str, should_retry: bool | None, header: str | None
+) -> None:
+    match = {"operation": CREATE, "account": shop.account}
+    sandbox.fault(kind, should_retry=should_retry, match=match)
+    error = fails(shop, shop.open)
+    assert error.headers.get("Stripe-Should-Retry") == header
+
+
+def test_every_call_that_moves_money_can_be_made_to_fail(shop: Shop, sandbox: Process) -> None:
+    held, left = shop.paid(), shop.open()
+    charge = shop.captured()
+    calls: dict[str, Any] = {
+        "refunds.create": lambda: shop.refund(charge=charge.id),
+        CAPTURE: lambda: shop.capture(held.payment_intent),
+        "payment_intents.cancel": lambda: shop.cancel(held.payment_intent),
+        "checkout.sessions.expire": lambda: shop.expire(left.id),
+    }
+    for operation, call in calls.items():
+        match = {"operation": operation, "account": shop.account}
+        sandbox.fault("error_500_before", match=match)
+        assert fails(shop, call).http_status == 500
+        sandbox.fault("lock_timeout", status=409, match=match)
+        assert fails(shop, call).http_status == 409
+        sandbox.fault("cut_before", match=match)
+        assert isinstance(fails(shop, call), stripe.APIConnectionError)
+    assert shop.charge(charge.id).amount_refunded == 0
+    assert shop.intent(held.id).status == "requires_capture"
+    assert shop.session(left.id).status == "open"
+
+
+def test_the_next_payment_can_be_made_to_need_authentication(shop: Shop, sandbox: Process) -> None:
+    sandbox.fault("challenge", match={"account": shop.account})
+    session = shop.open()
+    assert "Your bank wants to know it is you" in shop.pay(session).text
+    assert shop.pay(session, "authenticate").status_code == 303
 
 
 def test_slow_answers(shop: Shop, sandbox: Process) -> None:
@@ -155,6 +203,9 @@ def test_faults_are_counted_listed_and_lifted(shop: Shop, sandbox: Process) -> N
         {"kind": "drop", "seconds": 3},
         {"kind": "delay", "seconds": -1},
         {"kind": "pay_and_expire", "winner": "nobody"},
+        {"kind": "refund_pending", "then": "perhaps"},
+        {"kind": "lock_timeout", "status": 500},
+        {"kind": "error_500_before", "should_retry": "yes"},
     ],
 )
 def test_faults_that_make_no_sense_are_refused(sandbox: Process, asked: dict[str, Any]) -> None:
