@@ -1,6 +1,6 @@
 """What money does when something happens; see `manage.py effects`."""
 
-from config.kernel.effects import Happening, on
+from config.kernel.effects import Happening, kick, on
 from payments.models import Checkout, Due
 
 
@@ -27,4 +27,11 @@ def close_sessions(happening: Happening) -> list[Due]:
         state__in=["creating", "open"],
         close_requested_at=None,
     ).update(close_requested_at=happening.at, next_look_at=happening.at)
+    return []
+
+
+@on("booking.confirmed")
+def audit_slot(happening: Happening) -> list[Due]:
+    """After the commit: look whether the slot was sold twice. The hourly audit is the guarantee."""
+    kick("payments.audit_overlaps", str(happening.subject.pk))
     return []
