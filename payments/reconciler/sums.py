@@ -55,9 +55,12 @@ _SUMS = """
     back AS (
         SELECT due_id,
                sum(amount_minor) FILTER (WHERE state = 'succeeded') AS refunded,
-               sum(amount_minor) FILTER (WHERE state <> 'succeeded' AND NOT replaced) AS returning,
                sum(amount_minor) FILTER (
-                   WHERE cause IN ('staff', 'reconciler') AND NOT replaced) AS allowed
+                   WHERE state <> 'succeeded' AND NOT replaced
+               ) AS giving_back,
+               sum(amount_minor) FILTER (
+                   WHERE cause IN ('staff', 'reconciler') AND NOT replaced
+               ) AS allowed
         FROM (
             SELECT r.*, r.state = 'failed' AND EXISTS (
                 SELECT 1 FROM payments_refund n
@@ -106,7 +109,7 @@ _SUMS = """
     sums AS (
         SELECT page.*, coalesce(paid.captured, 0) AS captured,
                coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
-               coalesce(lost.lost, 0) AS lost, coalesce(back.returning, 0) AS returning,
+               coalesce(lost.lost, 0) AS lost, coalesce(back.giving_back, 0) AS giving_back,
                coalesce(paid.capturing, 0) AS capturing, coalesce(paid.failed, 0) AS failed,
                coalesce(back.allowed, 0) + coalesce(lost.lost, 0) AS allowed,
                coalesce(kept.kept, 0) AS kept,
@@ -122,7 +125,7 @@ _SUMS = """
                CASE WHEN state = 'cancelled' THEN
                    greatest(least(captured + credit_spent, kept) - allowed, 0) ELSE 0
                END AS retained,
-               returning
+               giving_back
                + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled'
                     AND EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = sums.id
                                 AND c.state IN ('creating', 'open')))

@@ -12,7 +12,7 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM
 from holds.models import Hold
 from holds.services import expire_lapsed
-from payments import credits
+from payments import credits as ledger
 from payments.models import CreditEntry, Dispute, Due, Payment, Refund
 from payments.reconciler import registry
 from payments.reconciler.sums import Dues
@@ -162,8 +162,8 @@ def test_credit_spent_and_given_back(sandbox: SandboxClient) -> None:
 
     def enter(kind: str, amount: int, **about: Any) -> CreditEntry:
         with transaction.atomic():
-            account = credits.lock_account(workspace=held.workspace, member=member)
-            return credits.enter(
+            account = ledger.lock_account(workspace=held.workspace, member=member)
+            return ledger.enter(
                 account=account,
                 kind=kind,
                 amount_minor=amount,
@@ -293,8 +293,8 @@ def test_it_goes_on_where_it_stopped(
 def test_a_balance_that_its_entries_do_not_add_up_to(sandbox: SandboxClient) -> None:
     room = make_room()
     with transaction.atomic():
-        account = credits.lock_account(workspace=room.workspace, member=MemberFactory())
-        credits.enter(
+        account = ledger.lock_account(workspace=room.workspace, member=MemberFactory())
+        ledger.enter(
             account=account, kind="goodwill", amount_minor=500, source="t", key="k", actor=SYSTEM
         )
     assert check("credit_ledger").found == 0
