@@ -359,7 +359,9 @@ class Line(models.Model):
         Booking, on_delete=models.PROTECT, related_name="lines", db_index=False
     )
     position = models.PositiveSmallIntegerField(default=0)
-    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="lines")
+    resource = models.ForeignKey(
+        Resource, on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     quantity = models.PositiveIntegerField(default=1)
@@ -380,6 +382,7 @@ class Line(models.Model):
             ),
             models.CheckConstraint(name="line_quantity", condition=Q(quantity__gte=1)),
         ]
+        indexes = [models.Index("resource", "starts_at", name="line_of_resource")]
 
     def __str__(self) -> str:
         return f"{self.resource_id} {self.starts_at:%F %H:%M}"

@@ -3,7 +3,7 @@
 from django.db.models import Model
 
 from bookings import mails
-from config.kernel.effects import Happening, on
+from config.kernel.effects import Happening, kick, on
 from config.kernel.money import Money
 from payments import receipts
 from payments.models import Checkout, Due
@@ -72,3 +72,10 @@ def tell_returned(happening: Happening) -> list[Model]:
         receipt=receipts.as_shown(note, booking),
     )
     return [note, *told]
+
+
+@on("booking.confirmed")
+def audit_slot(happening: Happening) -> list[Due]:
+    """After the commit: look whether the slot was sold twice. The hourly audit is the guarantee."""
+    kick("payments.audit_overlaps", str(happening.subject.pk))
+    return []

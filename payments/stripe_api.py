@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import stripe
 from django.conf import settings
@@ -328,3 +328,41 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
         currency=found.currency.upper(),
         livemode=found.livemode,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list at Stripe, newest first, as plain dictionaries."""
+
+    items: list[dict[str, Any]]
+    has_more: bool
+
+
+_LISTS: dict[str, Callable[[stripe.StripeClient], Any]] = {
+    "checkout_sessions": lambda api: api.v1.checkout.sessions,
+    "events": lambda api: api.v1.events,
+    "payment_intents": lambda api: api.v1.payment_intents,
+    "refunds": lambda api: api.v1.refunds,
+}
+
+
+def list_page(what: str, *, account: str, after: str = "", **params: Any) -> Listing:
+    """One page of an account's objects: `what` is a key of `_LISTS`, `after` the last id seen.
+
+    Raises StripeDown, and StripeRefused.
+    """
+    asked = {"limit": 100, **params, **({"starting_after": after} if after else {})}
+    found = _call(
+        lambda: _LISTS[what](client()).list(params=cast(Any, asked), options=_options(account))
+    )
+    return Listing([item.to_dict(recursive=True) for item in found.data], bool(found.has_more))
+
+
+def fetch_intent_fully(intent_id: str, *, account: str) -> dict[str, Any]:
+    """A PaymentIntent that need not be ours, with its latest charge."""
+    found = _call(
+        lambda: client().v1.payment_intents.retrieve(
+            intent_id, params={"expand": ["latest_charge"]}, options=_options(account)
+        )
+    )
+    return found.to_dict(recursive=True)

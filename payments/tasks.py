@@ -15,6 +15,7 @@ from config.kernel.errors import DomainError
 from payments import carrying, checkouts, pay_again, refunding, settlement
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
+from payments.reconciler import registry, runner, slots
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
 from payments.stripe_api import StripeDown
 
@@ -24,6 +25,7 @@ _BATCH = 100
 _LONGEST_PAUSE_SECONDS = 300
 _LONGEST_SWEEP_SECONDS = 20
 _PROCESSING_PAUSE_SECONDS = 3600
+_LONGEST_RECONCILE_SECONDS = 90
 
 
 @shared_task(name="payments.follow_signal")
@@ -175,3 +177,20 @@ def _each(work: Callable, items: Iterable, until: float) -> int:
         except Exception:
             log.exception("%s %s", getattr(work, "__name__", work), item)
     return done
+
+
+# --- The reconciler -----------------------------------------------------------------------------
+
+
+@shared_task(name="payments.reconcile")
+def reconcile() -> dict[str, str]:
+    """Every minute: run the checks that are due, the hourly ones when their hour has come."""
+    outcomes = runner.run_all(registry.due(), seconds=_LONGEST_RECONCILE_SECONDS)
+    registry.forget_old()
+    return outcomes
+
+
+@shared_task(name="payments.audit_overlaps")
+def audit_overlaps(booking_id: str) -> int:
+    """Kicked by every confirmation: was this slot promised to somebody else?"""
+    return slots.audit_booking(UUID(booking_id))

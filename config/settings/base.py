@@ -159,6 +159,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "payments.sweep_incidents",
         "schedule": timedelta(minutes=1),
     },
+    "payments-reconcile": {
+        "task": "payments.reconcile",  # each check has an interval of its own: a minute to an hour
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},

@@ -177,6 +177,11 @@ class Payment(models.Model):
             models.Index(
                 "next_try_at", name="payment_due_try", condition=Q(next_try_at__isnull=False)
             ),
+            models.Index(
+                "id",
+                name="payment_unfinished",
+                condition=Q(state__in=["authorised", "capturing", "voiding", "capture_failed"]),
+            ),
         ]
         triggers = [
             PAYMENT_STATES.trigger(),

@@ -69,6 +69,11 @@ class Refund(models.Model):
             models.Index(
                 "next_try_at", name="refund_due_try", condition=Q(next_try_at__isnull=False)
             ),
+            models.Index(
+                "id",
+                name="refund_unfinished",
+                condition=Q(state__in=["requested", "submitted", "needs_attention", "failed"]),
+            ),
         ]
         triggers = [
             REFUND_STATES.trigger(),

@@ -1,0 +1,150 @@
+"""Rows that say "to be done" and are overdue, and refunds that do not arrive."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from config.kernel import effects
+from config.kernel.clock import now as database_now
+from config.kernel.money import Money
+from config.kernel.version import code_version
+from payments.models import Refund
+from payments.reconciler.base import HIGH, MEDIUM, MINUTE, Check, Cursor, Page, Seen, rows
+
+EFFECTS_OVERDUE = "effects_overdue"
+REFUND_STUCK = "refund_stuck"
+REFUND_FAILED = "refund_failed"
+
+_LATE = timedelta(minutes=10)
+_VERY_LATE = timedelta(hours=1)
+_REFUND_PATIENCE = timedelta(hours=1)
+_BANK_PATIENCE = timedelta(days=7)  # some banks take their days, and Stripe says `pending`
+_MOST_KICKS = 100
+
+# What waits, in which table: (what people call it, due when, only which, task that does a row).
+_WAITING: dict[str, tuple[str, str, str, str]] = {
+    "members_notification": ("mails", "due_at", "state = 'pending'", "members.send_notification"),
+    "payments_signal": (
+        "payment signals", "next_try_at", "followed_at IS NULL", "payments.follow_signal"
+    ),
+    "payments_payment": ("payments", "next_try_at", "next_try_at IS NOT NULL", ""),
+    "payments_checkout": ("checkouts", "next_look_at", "next_look_at IS NOT NULL", ""),
+    "payments_refund": (
+        "refunds", "next_try_at", "next_try_at IS NOT NULL", "payments.carry_out_refund"
+    ),
+}  # fmt: skip
+_OVERDUE = """
+    SELECT count(*) AS many, min(due) AS oldest, (array_agg(id ORDER BY due))[1:%(most)s] AS ids
+    FROM (SELECT id, {due} AS due FROM {table} WHERE {only} AND {due} <= %(late)s
+          ORDER BY {due} LIMIT 10000) waiting
+"""
+
+
+class EffectsOverdue(Check):
+    """What a transition asked for is done within minutes. One finding a table, not a row."""
+
+    name = "effects_overdue"
+    looks_for = "mails, signals, captures, checkouts and refunds whose time has passed"
+    kinds = (EFFECTS_OVERDUE,)
+    heals = ""
+    interval = MINUTE
+    recurs = True
+
+    def look(self, cursor: Cursor) -> Page:
+        now = database_now()
+        seen, many = [], 0
+        for table, (words, due, only, task) in _WAITING.items():
+            query = _OVERDUE.format(table=table, due=due, only=only)
+            (found,) = rows(query, {"late": now - _LATE, "most": _MOST_KICKS})
+            if not found["many"]:
+                continue
+            many += found["many"]
+            for row_id in found["ids"] if task else []:
+                effects.kick(task, str(row_id))
+            seen.append(_overdue(table, words, found, now))
+        return Page(many, seen)
+
+
+def _overdue(table: str, words: str, found: dict[str, Any], now: datetime) -> Seen:
+    minutes = int((now - found["oldest"]).total_seconds() // 60)
+    return Seen(
+        kind=EFFECTS_OVERDUE,
+        severity=HIGH if now - found["oldest"] >= _VERY_LATE else MEDIUM,
+        subject_type="table",
+        subject_id=table,
+        summary=f"{found['many']} {words} are overdue, the oldest by {minutes} minutes",
+        evidence={
+            "many": found["many"],
+            "oldest": found["oldest"].isoformat(),
+            "ids": [str(row_id) for row_id in found["ids"][:20]],
+            "code_version": code_version(),
+        },
+        done="They were kicked again; is there a worker, and does it reach the broker?",
+    )
+
+
+class RefundsStuck(Check):
+    """A refund arrives, or somebody knows that it does not."""
+
+    name = "refunds_stuck"
+    looks_for = "refunds that hang, failed or wait for somebody"
+    kinds = (REFUND_STUCK, REFUND_FAILED)
+    heals = ""
+    interval = MINUTE
+    batch = 200
+
+    _STUCK = """
+        SELECT r.id, r.state, r.amount_minor, r.currency, r.created_at, r.last_error, r.tries,
+               r.stripe_refund_id, r.due_id, r.payment_id, r.cause, d.workspace_id, b.reference
+        FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
+        JOIN bookings_booking b ON b.id = d.booking_id
+        WHERE r.id > %(after)s
+          AND r.state IN ('requested', 'submitted', 'needs_attention', 'failed')
+          AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
+              WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
+              ELSE true END
+          AND NOT (r.state = 'failed' AND EXISTS (
+              SELECT 1 FROM payments_refund n WHERE n.payment_id = r.payment_id
+              AND n.state <> 'failed' AND n.created_at > r.created_at))
+        ORDER BY r.id LIMIT %(batch)s
+    """
+
+    def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
+        return {"after": str(UUID(int=0))}
+
+    def look(self, cursor: Cursor) -> Page:
+        now = database_now()
+        where = {"late": now - _REFUND_PATIENCE, "very_late": now - _BANK_PATIENCE}
+        found = rows(self._STUCK, cursor | where | {"batch": self.batch})
+        for row in found:
+            if row["state"] in {"requested", "submitted"}:
+                effects.kick(Refund.kick_task, str(row["id"]))
+        more = len(found) == self.batch
+        seen = [_refund(row) for row in found]
+        return Page(len(found), seen, {"after": str(found[-1]["id"])} if more else None)
+
+
+def _refund(row: dict[str, Any]) -> Seen:
+    bad = row["state"] in {"failed", "needs_attention"}
+    amount = Money(row["amount_minor"], row["currency"])
+    said = row["state"].replace("_", " ") if bad else "has been under way for too long"
+    return Seen(
+        kind=REFUND_FAILED if bad else REFUND_STUCK,
+        severity=HIGH if bad else MEDIUM,
+        subject_type="refund",
+        subject_id=str(row["id"]),
+        workspace_id=row["workspace_id"],
+        summary=f"{row['reference']}: a refund of {amount} {said}",
+        evidence={
+            "state": row["state"],
+            "stripe_refund": row["stripe_refund_id"],
+            "payment": str(row["payment_id"]),
+            "due": str(row["due_id"]),
+            "asked_for": row["created_at"].isoformat(),
+            "cause": row["cause"],
+            "tries": row["tries"],
+            "last_error": row["last_error"],
+            "code_version": code_version(),
+        },
+        fingerprint=row["state"],
+    )

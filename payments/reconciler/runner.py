@@ -1,0 +1,141 @@
+"""Running one check: a row for each run, one run at a time, resumed where the last one stopped.
+
+The lease is the run's own row, taken under a transaction's advisory lock: no session state, so it
+works behind PgBouncer in transaction mode, and nothing is locked while Stripe is asked.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from config.kernel.clock import now as database_now
+from config.kernel.errors import DomainError
+from config.kernel.locks import advisory
+from payments.models import CheckRun
+from payments.reconciler import filing
+from payments.reconciler.base import Check, Cursor, Page, Seen
+
+log = logging.getLogger(__name__)
+
+# Longer than the last page of a run may take: a statement's limit, or Stripe's slowest answers.
+_LEASE_BEYOND = timedelta(seconds=120)
+
+
+def run(
+    check: Check, *, since: datetime | None = None, seconds: float | None = None
+) -> CheckRun | None:
+    """Run a check until its pass is over or its time is up; None when somebody is running it.
+
+    `since` begins a new pass over what has happened from then on. Never raises for a check's
+    sake: what went wrong is kept on the run, and the next one resumes.
+    """
+    row = _begin(check, since)
+    if row is None:
+        return None
+    until = time.monotonic() + (check.seconds if seconds is None else seconds)
+    try:
+        while not _turn(check, row) and time.monotonic() < until:
+            pass
+    except DomainError as error:
+        log.warning("check %s: %s", check.name, error)
+        row.error = str(error)[:2000]
+    except Exception as error:
+        log.exception("check %s", check.name)
+        row.error = f"{type(error).__name__}: {error}"[:2000]
+    row.finished_at = database_now()
+    row.save()
+    return row
+
+
+def _begin(check: Check, since: datetime | None) -> CheckRun | None:
+    """Take the lease and say where to start: where the last run stopped, or a new pass."""
+    with transaction.atomic():
+        advisory([f"check:{check.name}"])
+        now = database_now()
+        last = CheckRun.objects.filter(name=check.name).order_by("-started_at").first()
+        lease = timedelta(seconds=check.seconds) + _LEASE_BEYOND
+        if last is not None and last.finished_at is None and last.started_at > now - lease:
+            return None
+        cursor = _resumed(last) if since is None else None
+        if cursor is None:
+            before = (last.cursor.get("left") or {}) if last else {}
+            cursor = {
+                "at": check.start(now=now, before=before, since=since),
+                "began": now.isoformat(),
+                "left": before,
+            }
+        row = CheckRun(name=check.name, started_at=now, cursor=cursor)
+        row.save(force_insert=True)
+        return row
+
+
+def _resumed(last: CheckRun | None) -> Cursor | None:
+    if last is None or last.is_complete or last.cursor.get("at") is None:
+        return None
+    return dict(last.cursor)
+
+
+def _turn(check: Check, row: CheckRun) -> bool:
+    """One page: look, heal, file; True when the pass is over."""
+    here: Cursor = row.cursor["at"]
+    page = check.look(here)
+    open_ones, healed = _healed(check, page)
+    row.looked_at += page.looked_at
+    row.healed += healed + page.healed
+    row.found += filing.file_all(check, open_ones)
+    if page.cursor is not None:
+        row.cursor = {**row.cursor, "at": page.cursor}
+        row.save()
+        return False
+    filing.close_unseen(check, since=datetime.fromisoformat(row.cursor["began"]))
+    row.cursor = {"at": None, "left": check.left(here)}
+    row.is_complete = True
+    return True
+
+
+def _healed(check: Check, page: Page) -> tuple[list[Seen], int]:
+    """Heal what can be healed; what is left, and how many were."""
+    if not check.heals:
+        return page.seen, 0
+    left: list[Seen] = []
+    for seen in page.seen:
+        done = _try(check, seen)
+        if done:
+            filing.file_healed(seen, done)
+        else:
+            left.append(seen)
+    return left, len(page.seen) - len(left)
+
+
+def _try(check: Check, seen: Seen) -> str:
+    try:
+        return check.heal(seen)
+    except DomainError as error:
+        log.warning("check %s could not heal %s: %s", check.name, seen.subject_id, error)
+    except Exception:
+        log.exception("check %s could not heal %s", check.name, seen.subject_id)
+    return ""
+
+
+def run_all(checks: Sequence[Check], *, seconds: float) -> dict[str, str]:
+    """Run each within the time there is; what came of it by name."""
+    until = time.monotonic() + seconds
+    outcomes: dict[str, str] = {}
+    for check in checks:
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        row = run(check, seconds=min(left, check.seconds))
+        outcomes[check.name] = "busy" if row is None else said(row)
+    return outcomes
+
+
+def said(row: CheckRun) -> str:
+    """One run in a few words."""
+    if row.error:
+        return f"failed: {row.error[:80]}"
+    state = "complete" if row.is_complete else "to be continued"
+    return f"{state}, looked at {row.looked_at}, healed {row.healed}, found {row.found}"

@@ -1,0 +1,270 @@
+"""Sums that must come out even: every due (INV-6) and every credit account (INV-7)."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from config.kernel.money import Money
+from config.kernel.version import code_version
+from payments.models import Payment
+from payments.reconciler import evidence
+from payments.reconciler.base import HIGH, HOUR, Check, Cursor, Page, Seen, rows
+
+CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
+CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
+SUM_DIFFERS = "sum_differs"
+LEDGER_DIFFERS = "ledger_differs"
+
+_NIL = UUID(int=0)
+
+_BOUNDS = """
+    SELECT count(*) AS many, (array_agg(id ORDER BY id DESC))[1] AS upto
+    FROM (SELECT id FROM {table} WHERE id > %(after)s ORDER BY id LIMIT %(batch)s) page
+"""
+
+# INV-6, per due: what came in less what went out equals what is owed, kept, or on its way.
+#
+#   captured + external + credit spent − refunded − disputes lost = owed + retained + in flight
+#
+# captured, refunded, lost   by their rows' states; external payments have no rows yet
+# credit spent               spent less given back (or reversed); refunds to credit are refunds
+# allowed                    what staff gave back by decision and what disputes took: not owed now
+# owed                       the due less what was allowed, while the booking stands
+# retained                   of a cancelled booking: what its frozen policy keeps, less what was
+#                            allowed, and never more than had come in
+# in flight                  + refunds asked for, + credit put aside for a payment under way;
+#                            − captures under way, − a failed capture that waits to be paid again
+#
+# A refund that failed and a capture that failed are findings of their own; here they count as on
+# their way, so that one cause is told once.
+_SUMS = """
+    WITH page AS (
+        SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
+               b.state, b.reference, b.policy, b.ended_at
+        FROM payments_due d JOIN bookings_booking b ON b.id = d.booking_id
+        WHERE d.id > %(after)s AND d.id <= %(upto)s
+    ),
+    paid AS (
+        SELECT due_id,
+               sum(amount_minor) FILTER (WHERE state = 'captured') AS captured,
+               sum(amount_minor) FILTER (WHERE state = 'capturing') AS capturing,
+               max(amount_minor) FILTER (WHERE state = 'capture_failed') AS failed
+        FROM payments_payment
+        WHERE due_id > %(after)s AND due_id <= %(upto)s GROUP BY due_id
+    ),
+    back AS (
+        SELECT due_id,
+               sum(amount_minor) FILTER (WHERE state = 'succeeded') AS refunded,
+               sum(amount_minor) FILTER (
+                   WHERE state <> 'succeeded' AND NOT replaced
+               ) AS giving_back,
+               sum(amount_minor) FILTER (
+                   WHERE cause IN ('staff', 'reconciler') AND NOT replaced
+               ) AS allowed
+        FROM (
+            SELECT r.*, r.state = 'failed' AND EXISTS (
+                SELECT 1 FROM payments_refund n
+                WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
+                  AND n.created_at > r.created_at
+            ) AS replaced
+            FROM payments_refund r WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
+        ) refunds GROUP BY due_id
+    ),
+    lost AS (
+        SELECT p.due_id, sum(x.amount_minor) AS lost
+        FROM payments_dispute x JOIN payments_payment p ON p.id = x.payment_id
+        WHERE x.is_lost AND p.due_id > %(after)s AND p.due_id <= %(upto)s GROUP BY p.due_id
+    ),
+    credit AS (
+        SELECT e.due_id, -sum(e.amount_minor) AS spent
+        FROM payments_creditentry e
+        LEFT JOIN payments_creditentry undone ON undone.id = e.reverses_id
+        WHERE e.due_id > %(after)s AND e.due_id <= %(upto)s
+          AND coalesce(undone.kind, e.kind) IN ('spend', 'returned')
+        GROUP BY e.due_id
+    ),
+    kept AS (
+        SELECT page.id, greatest(page.due - greatest(given.share - given.fee, 0), 0) AS kept
+        FROM page CROSS JOIN LATERAL (
+            SELECT coalesce(max((t.terms ->> 'fee_minor')::bigint), 0) AS fee,
+                   coalesce(sum((l.amount_minor * CASE
+                       WHEN l.starts_at <= page.ended_at THEN 0
+                       WHEN t.terms IS NULL THEN 100
+                       WHEN l.starts_at - page.ended_at
+                            >= make_interval(hours => (t.terms ->> 'free_hours')::int) THEN 100
+                       WHEN l.starts_at - page.ended_at
+                            >= make_interval(hours => (t.terms ->> 'partial_hours')::int)
+                            THEN (t.terms ->> 'partial_percent')::int
+                       ELSE 0 END + 50) / 100), 0) AS share
+            FROM (
+                SELECT *, row_number() OVER (ORDER BY position) AS place
+                FROM bookings_line WHERE booking_id = page.booking_id
+            ) l
+            LEFT JOIN LATERAL (
+                SELECT page.policy -> 'lines' -> (l.place - 1)::int AS terms
+            ) t ON true
+        ) given
+        WHERE page.state = 'cancelled'
+    ),
+    sums AS (
+        SELECT page.*, coalesce(paid.captured, 0) AS captured,
+               coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
+               coalesce(lost.lost, 0) AS lost, coalesce(back.giving_back, 0) AS giving_back,
+               coalesce(paid.capturing, 0) AS capturing, coalesce(paid.failed, 0) AS failed,
+               coalesce(back.allowed, 0) + coalesce(lost.lost, 0) AS allowed,
+               coalesce(kept.kept, 0) AS kept,
+               page.state IN ('confirmed', 'completed', 'no_show') AS stands
+        FROM page LEFT JOIN paid ON paid.due_id = page.id LEFT JOIN back ON back.due_id = page.id
+        LEFT JOIN lost ON lost.due_id = page.id LEFT JOIN credit ON credit.due_id = page.id
+        LEFT JOIN kept ON kept.id = page.id
+    ),
+    sides AS (
+        SELECT *,
+               captured + credit_spent - refunded - lost AS has,
+               CASE WHEN stands THEN greatest(due - allowed, 0) ELSE 0 END AS owed,
+               CASE WHEN state = 'cancelled' THEN
+                   greatest(least(captured + credit_spent, kept) - allowed, 0) ELSE 0
+               END AS retained,
+               giving_back
+               + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled'
+                    AND EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = sums.id
+                                AND c.state IN ('creating', 'open')))
+                 THEN credit_spent ELSE 0 END
+               - CASE WHEN stands THEN capturing ELSE 0 END
+               - CASE WHEN stands AND captured = 0 AND capturing = 0 THEN failed ELSE 0 END
+               AS in_flight
+        FROM sums
+    )
+    SELECT id, workspace_id, booking_id, reference, state, stands, currency, due, captured,
+           credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
+           has - owed - retained - in_flight AS difference
+    FROM sides WHERE has <> owed + retained + in_flight ORDER BY id
+"""
+
+_PARTS = (
+    "due", "captured", "credit_spent", "refunded", "lost", "allowed", "has", "owed", "retained",
+    "in_flight", "difference",
+)  # fmt: skip
+
+
+class Dues(Check):
+    """What came in for every due is what it should be, whatever has become of its booking."""
+
+    name = "dues"
+    looks_for = (
+        "captured without a confirmed booking, confirmed without money, and every due's sum (INV-6)"
+    )
+    kinds = (CAPTURED_WITHOUT_BOOKING, CONFIRMED_WITHOUT_MONEY, SUM_DIFFERS)
+    interval = HOUR
+    batch = 5000
+
+    def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
+        return {"after": str(_NIL)}
+
+    def look(self, cursor: Cursor) -> Page:
+        after = cursor["after"]
+        (bounds,) = rows(
+            _BOUNDS.format(table="payments_due"), {"after": after, "batch": self.batch}
+        )
+        if not bounds["many"]:
+            return Page(0, [])
+        found = rows(_SUMS, {"after": after, "upto": bounds["upto"]})
+        paid = _payments([row["id"] for row in found])
+        seen = [_due(row, paid.get(row["id"], [])) for row in found]
+        more = bounds["many"] == self.batch
+        return Page(bounds["many"], seen, {"after": str(bounds["upto"])} if more else None)
+
+
+def _payments(due_ids: list[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = {}
+    for payment in Payment.objects.filter(due_id__in=due_ids).order_by("created_at"):
+        found.setdefault(payment.due_id, []).append(evidence.payment_said(payment))
+    return found
+
+
+def _due(row: dict[str, Any], payments: list[dict[str, Any]]) -> Seen:
+    parts = {name: int(row[name]) for name in _PARTS}
+    kind, said = _kind(row, parts)
+    return Seen(
+        kind=kind,
+        severity=HIGH,
+        subject_type="due",
+        subject_id=str(row["id"]),
+        workspace_id=row["workspace_id"],
+        summary=f"{row['reference']}: {said}",
+        evidence={
+            "booking": str(row["booking_id"]),
+            "state": row["state"],
+            "currency": row["currency"],
+            "sum": parts,
+            "payments": payments,
+            "code_version": code_version(),
+        },
+        fingerprint=f"{row['state']} {parts['difference']}",
+    )
+
+
+def _kind(row: dict[str, Any], parts: dict[str, int]) -> tuple[str, str]:
+    """Which of the three it is, and in words."""
+    state = row["state"].replace("_", " ")
+    money = Money(abs(parts["difference"]), row["currency"])
+    if parts["difference"] > 0 and not row["stands"] and row["state"] != "cancelled":
+        return CAPTURED_WITHOUT_BOOKING, f"{money} taken, and the booking is {state}"
+    if parts["difference"] < 0 and row["stands"] and parts["has"] == 0:
+        return CONFIRMED_WITHOUT_MONEY, f"{state}, and {money} of it never came in"
+    more_or_less = "more" if parts["difference"] > 0 else "less"
+    return SUM_DIFFERS, f"{money} {more_or_less} than the {state} booking explains"
+
+
+class CreditLedger(Check):
+    """Every account's balance is the sum of its entries, and none is below zero."""
+
+    name = "credit_ledger"
+    looks_for = "credit balances that are not the sum of their entries (INV-7)"
+    kinds = (LEDGER_DIFFERS,)
+    interval = HOUR
+    batch = 5000
+
+    _WRONG = """
+        SELECT a.id, a.workspace_id, a.currency, a.balance_minor AS balance,
+               coalesce(sum(e.amount_minor), 0) AS entries
+        FROM payments_creditaccount a LEFT JOIN payments_creditentry e ON e.account_id = a.id
+        WHERE a.id > %(after)s AND a.id <= %(upto)s
+        GROUP BY a.id
+        HAVING a.balance_minor <> coalesce(sum(e.amount_minor), 0) OR a.balance_minor < 0
+        ORDER BY a.id
+    """
+
+    def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
+        return {"after": str(_NIL)}
+
+    def look(self, cursor: Cursor) -> Page:
+        after = cursor["after"]
+        (bounds,) = rows(
+            _BOUNDS.format(table="payments_creditaccount"), {"after": after, "batch": self.batch}
+        )
+        if not bounds["many"]:
+            return Page(0, [])
+        wrong = rows(self._WRONG, {"after": after, "upto": bounds["upto"]})
+        more = bounds["many"] == self.batch
+        cursor_after = {"after": str(bounds["upto"])} if more else None
+        return Page(bounds["many"], [_account(row) for row in wrong], cursor_after)
+
+
+def _account(row: dict[str, Any]) -> Seen:
+    balance = Money(int(row["balance"]), row["currency"])
+    entries = Money(int(row["entries"]), row["currency"])
+    return Seen(
+        kind=LEDGER_DIFFERS,
+        severity=HIGH,
+        subject_type="credit_account",
+        subject_id=str(row["id"]),
+        workspace_id=row["workspace_id"],
+        summary=f"A credit account says {balance}; its entries add up to {entries}",
+        evidence={
+            "balance_minor": int(row["balance"]),
+            "entries_minor": int(row["entries"]),
+            "code_version": code_version(),
+        },
+        fingerprint=f"{row['balance']}/{row['entries']}",
+    )
