@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
-from payments import carrying, checkouts, settlement
+from payments import carrying, checkouts, credits, settlement
 from payments.models import Checkout, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
 from payments.stripe_api import StripeDown
@@ -70,6 +70,12 @@ def sweep() -> dict[str, int]:
         "checkouts": _each(_look_at, _due_looks(now), until),
         "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
     }
+
+
+@shared_task(name="payments.expire_credit")
+def expire_credit() -> int:
+    """Expire credit whose time is over; what a run does not reach is the next one's."""
+    return credits.expire_due()
 
 
 def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]

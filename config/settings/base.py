@@ -154,6 +154,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # one that could not start in time is not needed any more
     },
+    "payments-expire-credit": {"task": "payments.expire_credit", "schedule": timedelta(minutes=5)},
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},
