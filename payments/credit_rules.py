@@ -136,7 +136,7 @@ def smallest_charge(currency: str) -> int:
 
 
 def usable_minor(spendable: int, owed: int, currency: str) -> int:
-    """How much credit a due can be paid with: all of it, or so much that a card can pay the rest."""
+    """How much credit can pay for a due: all of it, or so much that a card can pay the rest."""
     usable = min(spendable, owed)
     least = smallest_charge(currency)
     return max(0, owed - least) if 0 < owed - usable < least else usable

@@ -56,6 +56,11 @@ def lock_account(*, workspace: Workspace, member: Member, currency: str = "") ->
     return found
 
 
+def locked_account(account_id: UUID) -> CreditAccount:
+    """An account that is there, under its lock."""
+    return locked(CreditAccount.objects.filter(pk=account_id)).get()
+
+
 def enter(
     *,
     account: CreditAccount,
@@ -155,7 +160,7 @@ def reverse(*, entry_id: UUID, reason: str, source: str, actor: Actor) -> Credit
     if found is None:
         raise NotFound("There is no such entry.")
     with transaction.atomic():
-        account = _locked(found.account_id)
+        account = locked_account(found.account_id)
         before = CreditEntry.objects.filter(reverses=found).first()
         if before is not None:
             return before
@@ -238,7 +243,7 @@ def expire_due(*, now: datetime | None = None, limit: int = 500) -> int:
 @retried_on_deadlock
 def _expire_one(account_id: UUID, now: datetime) -> int:
     with transaction.atomic():
-        return expire_locked(_locked(account_id), now)
+        return expire_locked(locked_account(account_id), now)
 
 
 def expire_locked(account: CreditAccount, now: datetime) -> int:
@@ -303,7 +308,3 @@ def unbalanced() -> QuerySet[CreditAccount]:
 
 def _grants(account_id: UUID) -> list[credit_rules.Grant]:
     return credit_rules.grants(CreditEntry.objects.filter(account_id=account_id))
-
-
-def _locked(account_id: UUID) -> CreditAccount:
-    return locked(CreditAccount.objects.filter(pk=account_id)).get()

@@ -24,7 +24,8 @@ from config.kernel.locks import retried_on_deadlock
 from holds import ending
 from holds import services as holds_services
 from holds import states as hold_states
-from payments import carrying, reacquire, stripe_api
+from payments import carrying, credit_spending, reacquire, stripe_api
+from payments.credits import NotEnoughCredit
 from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Payment, Signal
@@ -140,6 +141,8 @@ def _decide(
         if payment.verdict:
             return Outcome("repeated", payment.pk)
         _note_intent(payment, truth.intent)
+        if payment.state == FAILED:
+            credit_spending.give_back(money)
         if payment.state != AUTHORISED:
             return Outcome("processing" if payment.state == PROCESSING else "unpaid")
         return _judge(money, checkout, payment, truth, source, gives_up=gives_up)
@@ -156,10 +159,13 @@ def _note_session(money: LockedMoney, checkout: Checkout, truth: stripe_api.Sess
 
 
 def after_checkout(money: LockedMoney) -> None:
-    """With no Checkout open any more, an active hold loses the grace that came with it."""
+    """A Checkout has ended: its credit goes back unless it was paid. With none open any more, an
+    active hold loses the grace that came with it.
+    """
     still_open = any(c.state in {CREATING, OPEN} for c in money.checkouts.values())
     if money.hold.state == hold_states.ACTIVE and money.hold.has_open_checkout and not still_open:
         holds_services.checkout_gone(money.hold)
+    credit_spending.give_back(money)
 
 
 def _payment(money: LockedMoney, checkout: Checkout, intent: stripe_api.Intent) -> Payment:
@@ -206,8 +212,7 @@ def _judge(
     is_late = money.booking.state == "expired" or money.hold.lapses_at <= money.now
     if not refusal and is_late and money.booking.starts_at <= money.now:
         refusal = "too_late"  # nobody buys an hour that has begun without them
-    if not refusal and not _win_slot(money, truth, source, gives_up=gives_up):
-        refusal = "slot_gone"
+    refusal = refusal or _win_slot(money, checkout, truth, source, gives_up=gives_up)
     if refusal:
         _void(money, payment, refusal, source)
         return Outcome("voided", payment.pk)
@@ -230,10 +235,12 @@ def _refusal(
     money: LockedMoney, checkout: Checkout, payment: Payment, truth: stripe_api.Session
 ) -> str:
     """Why this payment can never be accepted, whatever the slot's fate; empty when it may be."""
-    if any(other.verdict == CAPTURE for other in money.payments):
-        return "duplicate"
     due = money.due
-    if (payment.amount_minor, payment.currency) != (due.amount_minor, due.currency):
+    if due.settled_at or any(other.verdict == CAPTURE for other in money.payments):
+        return "duplicate"
+    if (payment.amount_minor, payment.currency) != (checkout.amount_minor, due.currency):
+        return "amount_differs"
+    if checkout.amount_minor + checkout.credit_minor != due.amount_minor:
         return "amount_differs"
     if payment.livemode != checkout.livemode or truth.livemode != checkout.livemode:
         return "livemode_differs"
@@ -243,16 +250,26 @@ def _refusal(
 
 
 def _win_slot(
-    money: LockedMoney, truth: stripe_api.Session, source: str, *, gives_up: bool
-) -> bool:
-    """Make the slot the member's: their hold is live, or it is won again. False when it is gone."""
+    money: LockedMoney,
+    checkout: Checkout,
+    truth: stripe_api.Session,
+    source: str,
+    *,
+    gives_up: bool,
+) -> str:
+    """Make the slot the member's: their hold is live, or it is won again. Why not, if it is gone.
+
+    The credit that was part of the payment is part of it: gone, the slot is gone as well.
+    """
     booking, hold = money.booking, money.hold
-    if booking.state == "pending_payment" and hold.lapses_at > money.now:
-        won = True
-    else:
-        won = reacquire.reacquire(money, gives_up=gives_up)
-    if not won:
-        return False
+    try:
+        with transaction.atomic():
+            is_live = booking.state == "pending_payment" and hold.lapses_at > money.now
+            if not is_live and not reacquire.reacquire(money, gives_up=gives_up):
+                return "slot_gone"
+            credit_spending.debit_again(money, checkout)
+    except NotEnoughCredit:
+        return "credit_gone"
     if not booking.email and 0 < len(truth.email) <= 254:
         booking.email = truth.email.lower()
         booking.name = booking.name or truth.name[:200]
@@ -260,7 +277,7 @@ def _win_slot(
     late = hold.expires_at <= money.now
     ending.confirm_locked(hold, money.now)
     bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
-    return True
+    return ""
 
 
 def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> None:

@@ -12,7 +12,8 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
-from payments import carrying, checkouts, credits, settlement
+from payments import carrying, checkouts, settlement
+from payments.credits import expire_due
 from payments.models import Checkout, Signal
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
 from payments.stripe_api import StripeDown
@@ -75,7 +76,7 @@ def sweep() -> dict[str, int]:
 @shared_task(name="payments.expire_credit")
 def expire_credit() -> int:
     """Expire credit whose time is over; what a run does not reach is the next one's."""
-    return credits.expire_due()
+    return expire_due()
 
 
 def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]
