@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from bookings.models import Booking
+from bookings.services import note
 from bookings.words import window_text
 from config.kernel import effects, rows
 from config.kernel.context import SYSTEM, Actor
@@ -27,8 +28,9 @@ from holds import services as holds_services
 from holds.errors import HoldExpired
 from holds.models import Hold
 from holds.states import ACTIVE, CONFIRMED
-from members.models import Workspace
-from payments import delayed, settlement, stripe_api, unpaid
+from members.models import Member, Workspace
+from payments import credit_spending, delayed, settlement, stripe_api, unpaid
+from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Signal
@@ -43,6 +45,10 @@ _SHORTEST = timedelta(minutes=35)
 _RESUME_AFTER = timedelta(seconds=30)
 # Should neither page nor webhook tell of the payment, the self-heal asks.
 _FIRST_LOOK_AFTER = timedelta(minutes=2)
+
+
+class _OtherCredit(Exception):
+    """A page is open that asks the card for another amount: it is closed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +68,31 @@ def start(
     actor: Actor = SYSTEM,
     email: str = "",
     name: str = "",
+    credit_minor: int = 0,
+    credit_of: Member | None = None,
 ) -> Started:
     """Open the payment page for a live hold, or return the one that is open already.
 
-    Nothing owed: confirms at once. Raises NotFound, HoldExpired (410), AlreadyPaid and
-    PaymentInProgress (409), TemporarilyUnavailable (503; the hold is kept).
+    `credit_minor` is spent of the credit of `credit_of` (the booking's member unless given), the
+    card is asked for the rest; a page that is open with another amount of credit is closed first.
+    Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
+    (410), AlreadyPaid, PaymentInProgress and NotEnoughCredit (409), MoreCreditThanOwed and
+    RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
     """
-    hold = Hold.objects.filter(pk=hold_id).first()
+    hold = Hold.objects.select_related("booking__member").filter(pk=hold_id).first()
     if hold is None:
         raise NotFound("There is no such hold.")
-    prepared = _prepare(hold.booking_id, success_url, cancel_url, actor, email, name)
+    wish = Wish()
+    if credit_minor:
+        wish = Wish(credit_minor, credit_of or credit_spending.owner_of(hold.booking))
+    for _ in range(3):
+        try:
+            prepared = _prepare(hold.booking_id, success_url, cancel_url, actor, email, name, wish)
+            break
+        except _OtherCredit:
+            close_all(hold)
+    else:
+        raise PaymentInProgress  # somebody keeps opening new ones
     if isinstance(prepared, Started):
         return prepared
     checkout = open_at_stripe(prepared)
@@ -85,7 +106,13 @@ def start(
 
 @retried_on_deadlock
 def _prepare(
-    booking_id: UUID, success_url: str, cancel_url: str, actor: Actor, email: str, name: str
+    booking_id: UUID,
+    success_url: str,
+    cancel_url: str,
+    actor: Actor,
+    email: str,
+    name: str,
+    wish: Wish,
 ) -> Checkout | Started:
     """First transaction: the row, and the grace that an open Checkout gives its hold."""
     with transaction.atomic():
@@ -99,13 +126,23 @@ def _prepare(
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
-        checkout = next_for(money, success_url, cancel_url)
-        if checkout.pk in money.checkouts:
-            return checkout
+        wish.check(money.due)
+        current = _live(money)
+        if current is not None and wish.is_of(current):
+            return current
+        if current is not None or _credit_is_out(money, wish):
+            raise _OtherCredit
+        if wish.covers(money.due):
+            _settle_by_credit(money, wish, actor)
+            return Started(None, hold.expires_at, money.booking)
+        checkout = _new(money, success_url, cancel_url, wish.minor)
+        rows.insert([checkout])
         grace = timedelta(seconds=money.booking.workspace.checkout_grace_seconds)
         holds_services.keep_for_checkout(money.held, grace)
         remaining = (hold.expires_at - now).total_seconds()
         effects.kick("payments.close_ended", str(checkout.pk), countdown_seconds=remaining + 0.5)
+        if wish.minor:
+            credit_spending.spend(money, wish, checkout=checkout, actor=actor)
         return checkout
 
 
@@ -119,6 +156,21 @@ def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
     money.due.settled_at = money.now
     money.due.save(update_fields=["settled_at"])
     holds_services.confirm_unpaid(money.held, actor)
+
+
+def _settle_by_credit(money: LockedMoney, wish: Wish, actor: Actor) -> None:
+    """Credit pays for all of it: Stripe has no part in it."""
+    amount = money.due.amount.as_json()
+    paid = note(money.booking, kind="paid", at=money.now, actor=actor, credit=True, **amount)
+    rows.insert([paid])
+    _settle_nothing(money, actor)
+    credit_spending.spend(money, wish, checkout=None, actor=actor)
+
+
+def _credit_is_out(money: LockedMoney, wish: Wish) -> bool:
+    """Whether a page that is still to be closed at Stripe holds credit, or would after this."""
+    still_open = [c for c in money.checkouts.values() if c.state in {CREATING, OPEN}]
+    return any(wish.minor or checkout.credit_minor for checkout in still_open)
 
 
 def _live(money: LockedMoney) -> Checkout | None:
@@ -143,7 +195,9 @@ def next_for(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
     current = _live(money)
     if current is not None:
         return current
-    checkout = _new(money, success_url, cancel_url)
+    # What credit paid stays paid: only the card is asked again.
+    kept = sum(part.minor for part in credit_spending.parts(due_ids=[money.due.pk]))
+    checkout = _new(money, success_url, cancel_url, kept)
     rows.insert([checkout])
     return checkout
 
@@ -153,8 +207,9 @@ def _undecided(money: LockedMoney, checkout: Checkout) -> bool:
     return not mine or any(not p.verdict and p.state not in {"failed"} for p in mine)
 
 
-def _new(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
+def _new(money: LockedMoney, success_url: str, cancel_url: str, credit_minor: int) -> Checkout:
     booking, due, now = money.booking, money.due, money.now
+    amount_minor = due.amount_minor - credit_minor
     workspace = booking.workspace
     remaining = money.hold.expires_at - now
     return Checkout(
@@ -163,11 +218,12 @@ def _new(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
         account=workspace.charging_account,
         destination=_destination(workspace),
         livemode=settings.STRIPE_LIVE_MODE,
-        amount_minor=due.amount_minor,
+        amount_minor=amount_minor,
+        credit_minor=credit_minor,
         currency=due.currency,
         takes_delayed_methods=money.hold.state == ACTIVE
         and delayed.are_taken(workspace, due.currency),
-        application_fee_minor=_fee(workspace, due.amount_minor),
+        application_fee_minor=_fee(workspace, amount_minor),
         title=_title(booking),
         email=booking.email,
         success_url=success_url,

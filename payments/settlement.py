@@ -27,7 +27,16 @@ from config.kernel.money import Money
 from holds import ending
 from holds import services as holds_services
 from holds import states as hold_states
-from payments import carrying, delayed, goodwill, reacquire, stripe_api, unpaid
+from payments import (
+    carrying,
+    credit_spending,
+    delayed,
+    goodwill,
+    reacquire,
+    stripe_api,
+    unpaid,
+)
+from payments.credits import NotEnoughCredit
 from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Payment, Signal
@@ -153,6 +162,8 @@ def _decide(
         _note_intent(checkout, payment, truth.intent)
         if payment.state != before:
             delayed.follow(money, checkout, payment)
+        if payment.state == FAILED:
+            credit_spending.give_back(money)
         if payment.state != AUTHORISED:
             return Outcome(payment.state if payment.state in {PROCESSING, FAILED} else "unpaid")
         return _judge(money, checkout, payment, truth, source, gives_up=gives_up)
@@ -177,11 +188,14 @@ def _note_session(money: LockedMoney, checkout: Checkout, truth: stripe_api.Sess
 
 
 def after_checkout(money: LockedMoney) -> None:
-    """With no Checkout open and no payment under way, an active hold loses its grace."""
+    """A Checkout has ended: its credit goes back unless it was paid. With none open any more, and
+    no payment under way, an active hold loses the grace that came with it.
+    """
     still_open = any(c.state in {CREATING, OPEN} for c in money.checkouts.values())
     still_open = still_open or any(p.state == PROCESSING for p in money.payments)
     if money.hold.state == hold_states.ACTIVE and money.hold.has_open_checkout and not still_open:
         holds_services.checkout_gone(money.hold)
+    credit_spending.give_back(money)
 
 
 def _payment(money: LockedMoney, checkout: Checkout, intent: stripe_api.Intent) -> Payment:
@@ -234,7 +248,7 @@ def _judge(
     """Write the verdict on an authorised payment."""
     refusal = _refusal(money, checkout, payment, truth)
     if not refusal and not unpaid.owes_again(money):
-        refusal = _slot_refusal(money, source, gives_up=gives_up)
+        refusal = _slot_refusal(money, checkout, source, gives_up=gives_up)
     is_taken = truth.intent is not None and truth.intent.status == "succeeded"
     if refusal:
         if is_taken:
@@ -256,7 +270,7 @@ def _judge(
     return Outcome("confirmed", payment.pk)
 
 
-def _slot_refusal(money: LockedMoney, source: str, *, gives_up: bool) -> str:
+def _slot_refusal(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
     """Why the slot cannot be the member's; empty when it is, or has been won back."""
     booking = money.booking
     if booking.state in unpaid.THEIRS:
@@ -266,17 +280,19 @@ def _slot_refusal(money: LockedMoney, source: str, *, gives_up: bool) -> str:
     is_late = booking.state == "expired" or money.hold.lapses_at <= money.now
     if is_late and booking.starts_at <= money.now:
         return "too_late"  # nobody buys an hour that has begun without them
-    return "" if _win_slot(money, source, gives_up=gives_up) else "slot_gone"
+    return _win_slot(money, checkout, source, gives_up=gives_up)
 
 
 def _refusal(
     money: LockedMoney, checkout: Checkout, payment: Payment, truth: stripe_api.Session
 ) -> str:
     """Why this payment can never be accepted, whatever the slot's fate; empty when it may be."""
-    if unpaid.accepted(money.payments) is not None:
-        return "duplicate"
     due = money.due
-    if (payment.amount_minor, payment.currency) != (due.amount_minor, due.currency):
+    if due.settled_at or unpaid.accepted(money.payments) is not None:
+        return "duplicate"
+    if (payment.amount_minor, payment.currency) != (checkout.amount_minor, due.currency):
+        return "amount_differs"
+    if checkout.amount_minor + checkout.credit_minor != due.amount_minor:
         return "amount_differs"
     if payment.livemode != checkout.livemode or truth.livemode != checkout.livemode:
         return "livemode_differs"
@@ -285,19 +301,24 @@ def _refusal(
     return ""
 
 
-def _win_slot(money: LockedMoney, source: str, *, gives_up: bool) -> bool:
-    """Make the slot the member's: their hold is live, or it is won again. False when it is gone."""
+def _win_slot(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
+    """Make the slot the member's: their hold is live, or it is won again. Why not, if it is gone.
+
+    The credit that was part of the payment is part of it: gone, the slot is gone as well.
+    """
     booking, hold = money.booking, money.hold
-    if booking.state == "pending_payment" and hold.lapses_at > money.now:
-        won = True
-    else:
-        won = reacquire.reacquire(money, gives_up=gives_up)
-    if not won:
-        return False
+    try:
+        with transaction.atomic():
+            is_live = booking.state == "pending_payment" and hold.lapses_at > money.now
+            if not is_live and not reacquire.reacquire(money, gives_up=gives_up):
+                return "slot_gone"
+            credit_spending.debit_again(money, checkout)
+    except NotEnoughCredit:
+        return "credit_gone"
     late = hold.expires_at <= money.now
     ending.confirm_locked(hold, money.now)
     bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
-    return True
+    return ""
 
 
 def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> None:

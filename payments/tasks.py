@@ -13,6 +13,7 @@ from django.db.models import Q
 from config.kernel import clock
 from config.kernel.errors import DomainError
 from payments import carrying, checkouts, pay_again, refunding, settlement
+from payments.credits import expire_due
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
 from payments.reconciler import registry, runner, slots
@@ -96,6 +97,12 @@ def sweep_incidents() -> int:
     waiting = Incident.objects.filter(next_try_at__lte=clock.now())
     until = time.monotonic() + _LONGEST_SWEEP_SECONDS
     return _each(making_good.carry_out, waiting.values_list("pk", flat=True)[:10], until)
+
+
+@shared_task(name="payments.expire_credit")
+def expire_credit() -> int:
+    """Expire credit whose time is over; what a run does not reach is the next one's."""
+    return expire_due()
 
 
 def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]

@@ -164,6 +164,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
+    "payments-expire-credit": {"task": "payments.expire_credit", "schedule": timedelta(minutes=5)},
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},

@@ -23,6 +23,9 @@ class CreditAccount(models.Model):
     currency = models.CharField(max_length=3)
     balance_minor = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField()
+    next_expiry_at = models.DateTimeField(
+        null=True, editable=False, db_default=None, help_text="When to look for expired credit."
+    )
 
     class Meta:
         constraints = [
@@ -31,6 +34,11 @@ class CreditAccount(models.Model):
             ),
             models.CheckConstraint(
                 name="credit_balance_not_negative", condition=Q(balance_minor__gte=0)
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "next_expiry_at", name="credit_expiring", condition=Q(next_expiry_at__isnull=False)
             ),
         ]
         triggers = [
@@ -129,25 +137,65 @@ class CreditEntry(models.Model):
                 condition=Q(expires_at=None) | Q(expires_at__gt=F("created_at")),
             ),
         ]
-        indexes = [
-            models.Index(
-                "expires_at", name="credit_expiring", condition=Q(expires_at__isnull=False)
-            ),
-        ]
         triggers = [
             *unchangeable("credit_is_history"),
+            pgtrigger.Trigger(
+                name="belongs",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func=f"""
+                    IF NEW.due_id IS NOT NULL AND NOT EXISTS (
+                        SELECT 1 FROM payments_due d JOIN payments_creditaccount a
+                          ON a.workspace_id = d.workspace_id AND a.currency = d.currency
+                        WHERE d.id = NEW.due_id AND a.id = NEW.account_id
+                    ) THEN
+                        {refuse("credit_within_workspace", "the due is of another workspace")}
+                    END IF;
+                    IF NEW.checkout_id IS NOT NULL AND NEW.due_id IS DISTINCT FROM (
+                        SELECT due_id FROM payments_checkout WHERE id = NEW.checkout_id
+                    ) THEN
+                        {refuse("credit_within_workspace", "the checkout is of another due")}
+                    END IF;
+                    IF (NEW.kind = 'reversal' OR NEW.reverses_id IS NOT NULL) AND NOT EXISTS (
+                        SELECT 1 FROM payments_creditentry e WHERE e.id = NEW.reverses_id
+                        AND e.account_id = NEW.account_id AND e.amount_minor = -NEW.amount_minor
+                        AND NEW.kind = 'reversal'
+                    ) THEN
+                        {refuse("credit_reversal_mirrors", "a reversal undoes one whole entry")}
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
             # The account's row is locked here, so entries of one account are one after the other;
-            # its CHECK refuses what would go below zero.
+            # its CHECK refuses what would go below zero. Credit that comes back may be of a grant
+            # that has expired by now: it is looked at soon.
             pgtrigger.Trigger(
                 name="moves_balance",
                 operation=pgtrigger.Insert,
                 when=pgtrigger.After,
-                func="""
+                declare=[("spent", "numeric"), ("most", "numeric")],
+                func=f"""
                     PERFORM 1 FROM payments_creditaccount
                     WHERE id = NEW.account_id FOR NO KEY UPDATE;
+                    IF NEW.kind IN ('spend', 'returned') THEN
+                        SELECT -sum(amount_minor) INTO spent FROM payments_creditentry
+                        WHERE account_id = NEW.account_id AND kind IN ('spend', 'returned')
+                          AND due_id IS NOT DISTINCT FROM NEW.due_id
+                          AND checkout_id IS NOT DISTINCT FROM NEW.checkout_id;
+                        SELECT coalesce(
+                            (SELECT credit_minor FROM payments_checkout WHERE id = NEW.checkout_id),
+                            (SELECT amount_minor FROM payments_due WHERE id = NEW.due_id)
+                        ) INTO most;
+                        IF spent < 0 OR spent > most OR most IS NULL THEN
+                            {refuse("credit_spent_once", "spent and given back at most once")}
+                        END IF;
+                    END IF;
                     UPDATE payments_creditaccount SET balance_minor = (
                         SELECT coalesce(sum(amount_minor), 0) FROM payments_creditentry
                         WHERE account_id = NEW.account_id
+                    ), next_expiry_at = least(
+                        next_expiry_at, NEW.expires_at,
+                        CASE WHEN NEW.kind = 'returned' THEN NEW.created_at END
                     ) WHERE id = NEW.account_id;
                     RETURN NULL;
                 """,
