@@ -17,7 +17,7 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import checkouts, findings, unpaid
+from payments import checkouts, credit_spending, findings, unpaid
 from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Due, Finding
@@ -102,8 +102,22 @@ def _given_up(booking_id: UUID) -> bool:
             bookings_services.cancel(
                 booking_id=booking_id, actor=SYSTEM, reason=f"It was not paid by {said}"
             )
+            _return_credit(money)
         _file(money, cancelled=is_theirs)
         return is_theirs
+
+
+def _return_credit(money: LockedMoney) -> None:
+    """What credit had paid of a booking that is given up is the member's again."""
+    paid = sum(part.minor for part in credit_spending.parts(due_ids=[money.due.pk]))
+    if paid:
+        credit_spending.return_spent(
+            due=money.due,
+            amount_minor=paid,
+            key=f"unpaid:{money.due.pk}",
+            actor=SYSTEM,
+            source="unpaid",
+        )
 
 
 def _file(money: LockedMoney, *, cancelled: bool) -> None:

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('bookings', '0004_money_back'),
         ('members', '0002_money_back'),
-        ('payments', '0003_money_back'),
+        ('payments', '0006_refund_attempt'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0003_money_back'),
+        ('payments', '0005_incidents'),
     ]
 
     operations = [

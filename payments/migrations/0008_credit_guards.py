@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('members', '0002_money_back'),
-        ('payments', '0003_money_back'),
+        ('payments', '0007_ladder'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
