@@ -94,9 +94,15 @@ def test_a_page_that_failed_is_kept(
 
 
 def test_paying_while_stripe_is_away_is_kept_with_its_booking(
-    room: Resource, client: Client
+    room: Resource, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from members import request_ids
+    from payments.stripe_api import StripeDown
+
+    def away(checkout: object) -> None:
+        raise StripeDown
+
+    monkeypatch.setattr("payments.stripe_api.create_session", away)
 
     held = hold(line(room))
     posted = {"email": "ana@example.test", "name": "Ana", "request_id": request_ids.issue()}
