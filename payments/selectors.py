@@ -78,7 +78,7 @@ def verdict_page(booking: Booking) -> str:
     """
     if booking.state in {"confirmed", "completed", "no_show"}:
         return "confirmed"
-    payments = money_of(booking).payments
+    payments = list(Payment.objects.filter(due__booking_id=booking.pk))
     if any(p.state in {PROCESSING, "authorised"} for p in payments):
         return "processing"
     if booking.state != "pending_payment" and any(p.verdict == "void" for p in payments):

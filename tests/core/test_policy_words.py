@@ -45,8 +45,8 @@ def test_without_a_start_it_speaks_of_hours(terms: Terms, words: str) -> None:
         (
             72,
             (
-                "Free to cancel until Fri 6 Dec, 14:00, Auckland. After that, 50% is given back until "
-                "Sun 8 Dec, 10:00, Auckland. After that, nothing is given back."
+                "Free to cancel until Fri 6 Dec, 14:00, Auckland. After that, 50% is given back "
+                "until Sun 8 Dec, 10:00, Auckland. After that, nothing is given back."
             ),
         ),
         (
