@@ -41,8 +41,16 @@ def refunded(
     receipt: Shown | None = None,
 ) -> list[Notification]:
     """Money is on its card (`to` is card) or is credit; `once` names the refund."""
-    words = {"amount": str(amount), "to": to, "cause": cause, "reason": reason}
-    return _mail("refund", booking, once=once, receipt=receipt, **words)
+    return _mail(
+        "refund",
+        booking,
+        once=once,
+        amount=str(amount),
+        to=to,
+        cause=cause,
+        reason=reason,
+        receipt=receipt,
+    )
 
 
 def expiry(booking: Booking) -> list[Notification]:

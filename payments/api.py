@@ -45,7 +45,7 @@ from payments.api_schemas import (
 )
 from payments.holding import Claimant, LineRequest
 from payments.models import Due, Payment
-from payments.standing import with_given_back
+from payments.standing import given_back_on, with_given_back
 from payments.states import CAPTURED
 
 MAX_LINES = 20
@@ -265,7 +265,7 @@ def booking_json(booking: Booking) -> dict[str, Any]:
     dues = booking.dues.all()
     payments = [payment for due in dues for payment in due.payments.all()]
     captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
-    refunded = sum(due.refunded_minor + due.returned_minor for due in dues)
+    refunded = sum(given_back_on(due) for due in dues)
     hold = getattr(booking, "hold", None)
     return booking_brief(booking, list(booking.lines.all())) | {
         "start": rfc3339(booking.starts_at),

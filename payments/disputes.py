@@ -38,14 +38,6 @@ def note(payment: Payment, found: dict[str, Any]) -> Dispute:
         return dispute
 
 
-def is_disputed(payment: Payment) -> bool:
-    """Whether a cardholder's objection to it is open, or was lost."""
-    return (
-        payment.disputes.filter(closed_at=None).exists()
-        or payment.disputes.filter(is_lost=True).exists()
-    )
-
-
 def _written(payment: Payment, found: dict[str, Any]) -> tuple[Dispute, str]:
     """The row as it is now, and the status that it had before (empty for a new one)."""
     made = Dispute(

@@ -50,7 +50,7 @@ def tell_refunded(happening: Happening) -> list[Model]:
         cause=refund.cause,
         once=str(refund.pk),
         reason=refund.reason,
-        receipt=note and receipts.as_shown(note, booking),
+        receipt=receipts.as_shown(note, booking) if note else None,
     )
     return [*([note] if note else []), *told]
 

@@ -103,7 +103,7 @@ def as_shown(receipt: Receipt, booking: Booking) -> dict[str, Any]:
     }
 
 
-_WORDS = {
+_WORDS: dict[str, dict[str, str]] = {
     Receipt.Kind.PAYMENT: {BY_CARD: "Paid by card", BY_CREDIT: "Paid by credit"},
     Receipt.Kind.REFUND: {BY_CARD: "Given back to your card", BY_CREDIT: "Given back as credit"},
 }

@@ -244,7 +244,7 @@ def carry_out(refund_id: UUID) -> bool:
     try:
         truth = _ask(refund)
     except TemporarilyUnavailable as error:
-        _postpone(refund, str(error.__cause__ or error), broke=isinstance(error, StripeBroke))
+        _postpone(refund, str(error.__cause__ or error))
         return False
     except StripeRefused as refusal:
         return _refused(refund, str(refusal))
@@ -290,22 +290,23 @@ def _ask(refund: Refund) -> GivenBack:
         raise StripeRefused("", refund.last_error)  # a hint came; there is still nothing to see
     try:
         return stripe_api.create_refund(refund)
-    except (StripeBroke, StripeRefused):
+    except (StripeBroke, StripeRefused) as error:
         # It may have been done all the same: before a 5xx, or by an earlier try of ours.
         found = stripe_api.find_refund(refund)
-        if found is None:
-            raise
-        return found
+        if found is not None:
+            return found
+        if isinstance(error, StripeBroke):
+            # This call is over and came to nothing. Stripe would repeat the 5xx for its key.
+            Refund.objects.filter(pk=refund.pk).update(attempt=F("attempt") + 1)
+        raise
 
 
-def _postpone(refund: Refund, error: str, *, broke: bool) -> None:
-    """Try again later. After a 5xx, which Stripe repeats for its key, under another key."""
+def _postpone(refund: Refund, error: str) -> None:
     log.warning("refund %s: %s", refund.pk, error)
     Refund.objects.filter(pk=refund.pk, leased_until=refund.leased_until).update(
         leased_until=None,
         next_try_at=clock.now() + _pause(refund),
         last_error=error[:2000],
-        attempt=F("attempt") + (1 if broke else 0),
     )
 
 

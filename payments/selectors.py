@@ -99,16 +99,16 @@ def verdict_page(booking: Booking) -> str:
     bank said no in the end; `cancelled`; or `open`: unpaid and can still be paid, or ended unpaid;
     the hold says which.
     """
-    money = money_of(booking)
+    payments = list(Payment.objects.select_related("due").filter(due__booking_id=booking.pk))
     if booking.state in THEIRS:
-        return "pay_again" if money.pay_again_until else "confirmed"
+        return "pay_again" if _pay_again_until(booking, payments) else "confirmed"
     if booking.state == "cancelled":
         return "cancelled"
-    if any(p.state in {PROCESSING, "authorised"} for p in money.payments):
+    if any(p.state in {PROCESSING, "authorised"} for p in payments):
         return "processing"
     if booking.state == "pending_payment":
         return "open"
-    if money.refused is not None:
+    if any(p.verdict in {VOID, REFUND} for p in payments):
         return "lost"
     has_failed = any(e.kind == "payment_failed" for e in booking.events.all())
     return "failed" if has_failed else "open"

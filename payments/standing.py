@@ -1,6 +1,7 @@
 """What of a booking's money can still be given back."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -79,6 +80,11 @@ def with_given_back(dues: "QuerySet[Due]") -> "QuerySet[Due]":
         due=OuterRef("pk"), kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
     )
     return dues.annotate(refunded_minor=_summed(refunds), returned_minor=_summed(returned))
+
+
+def given_back_on(due: Any) -> int:
+    """What has been given back of a due of `with_given_back`, without asking again."""
+    return int(due.refunded_minor + due.returned_minor)
 
 
 def _summed(rows: "QuerySet") -> Coalesce:

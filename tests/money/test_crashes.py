@@ -21,6 +21,7 @@ from payments import carrying, settlement, stripe_api, tasks
 from payments.models import Checkout, Due, Payment, Signal
 from tests.core.support import hold, lapse, line, state_of
 from tests.factories import make_api_key
+from tests.money.refunds_support import ask, at_stripe
 from tests.money.support import (
     assert_never_charged,
     assert_paid_once,
@@ -273,3 +274,22 @@ def test_a_browser_that_asks_again_after_the_crash_gets_the_same_session(plant: 
     assert answer.json()["checkout_url"] == latest(held).url
     repeated = ask(plant.web)
     assert (repeated.json(), repeated.headers["Idempotent-Replayed"]) == (answer.json(), "true")
+
+
+# --- Refunds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refund_whose_answer_nobody_heard(sandbox: SandboxClient, plant: Plant, way: str) -> None:
+    held = paid(sandbox)
+    settlement.settle(checkout_id=latest(held).pk, source=Signal.Source.SELF_HEAL)
+    withhold(sandbox, way, "refunds.create", held)
+    (refund,) = ask(held, 1500).refunds
+    plant.withheld("refunds.create", 1)
+    plant.lose_power()
+    refund.refresh_from_db()
+    assert (refund.state, refund.stripe_refund_id) == ("requested", None)
+    heal()
+    refund.refresh_from_db()
+    assert refund.state == "succeeded"
+    assert [r["amount"] for r in at_stripe(sandbox, held)] == [1500]

@@ -299,6 +299,21 @@ def test_an_answer_that_never_came_is_asked_for_under_the_same_key(
     assert mails(held).count("refund") == 1
 
 
+def test_while_it_is_unknown_what_became_of_a_call_its_key_stays(
+    sandbox: SandboxClient, held: Hold
+) -> None:
+    """The answer never came, and Stripe cannot be asked either: another key could pay twice."""
+    (refund,) = ask(held, 1500).refunds
+    fault_call(sandbox, "cut_after", refund)
+    sandbox.fault("error_500_before", match={"operation": "refunds.list"}, times=2)
+    refunding.carry_out(refund.pk)
+    heal(2)
+    assert (reread(refund).state, reread(refund).attempt) == ("requested", 1)
+    heal()
+    assert reread(refund).state == "succeeded"
+    assert [r["amount"] for r in at_stripe(sandbox, held)] == [1500]
+
+
 def test_a_crash_between_call_and_answer_is_healed(
     sandbox: SandboxClient, held: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
