@@ -7,6 +7,7 @@ from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
 from payments import api as payments
+from payments import api_credits
 
 app_name = "api"
 
@@ -31,6 +32,11 @@ urlpatterns = [
         "bookings/<uuid:booking_id>/events",
         bookings.BookingEventsView.as_view(),
         name="booking-events",
+    ),
+    path(
+        "members/<uuid:member_id>/credits",
+        api_credits.MemberCreditsView.as_view(),
+        name="member-credits",
     ),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),

@@ -22,7 +22,7 @@ def send_link(*, email: str, next_url: str = "", workspace: Workspace | None = N
 
     Says nothing about whether the address was known. `next_url` is a path of this site.
     """
-    member = _member(email)
+    member = member_with(email)
     if not member.is_active or _has_had_enough(member):
         return
     rows.insert([link_mail(member, "sign_in", next_url=next_url, workspace=workspace)])
@@ -80,7 +80,8 @@ def _from_token(token: str) -> Member | None:
     return found if isinstance(found, Member) else None
 
 
-def _member(email: str) -> Member:
+def member_with(email: str) -> Member:
+    """The member of an e-mail address, made when there is none."""
     address = email.strip().lower()
     found = Member.objects.filter(email=address).first()
     if found:

@@ -17,6 +17,7 @@ from config.kernel.money import Money
 from members.models import Member
 from payments import credit_rules
 from payments.credits import (
+    SPENDING,
     Kind,
     NotEnoughCredit,
     enter,
@@ -39,6 +40,9 @@ class RestTooSmall(DomainError):
     code = "rest_too_small"
     status = 422
     detail = "What is left for the card is too small to be charged."
+
+
+CREDIT_REFUSALS = frozenset({NotEnoughCredit.code, MoreCreditThanOwed.code, RestTooSmall.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def parts(*, checkout_ids: Iterable[UUID] = (), due_ids: Iterable[UUID] = ()) ->
     wanted |= {"due_id__in": list(due_ids)} if due_ids else {}
     if not wanted:
         return []
-    entries = CreditEntry.objects.filter(kind__in=[Kind.SPEND, Kind.RETURNED], **wanted)
+    entries = CreditEntry.objects.filter(kind__in=SPENDING, **wanted)
     sums = entries.order_by("account_id", "checkout_id").values_list("account_id", "checkout_id")
     return [
         Part(account_id, checkout_id, -total)

@@ -231,6 +231,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PaymentState": "payments.api_schemas.PAYMENT_STATE",
         "ResourceMode": "bookings.models.Resource.Mode",
         "PriceKind": "bookings.models.PriceRule.Kind",
+        "CreditKind": "payments.models.CreditEntry.Kind",
     },
 }
 

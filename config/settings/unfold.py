@@ -61,6 +61,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Payments", "payments", "payments_payment"),
                     _item("Checkouts", "shopping_cart_checkout", "payments_checkout"),
+                    _item("Credit", "savings", "payments_creditaccount"),
                 ],
             },
             {
