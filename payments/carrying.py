@@ -20,7 +20,7 @@ from config.kernel import clock, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import stripe_api
+from payments import credit_spending, stripe_api
 from payments.lock_objects import lock_money
 from payments.models import Due, Payment
 from payments.moves import move_payment
@@ -103,6 +103,7 @@ def _finish(payment: Payment, intent: Intent) -> bool:
             done["last_error"] = "The authorisation was gone before it could be captured."
             move_payment(fresh, CAPTURE_FAILED, **done)
             _capture_failed(money.booking, fresh, money.now)
+            credit_spending.give_back(money)
             log.error("capture failed for confirmed booking %s", money.booking.reference)
         else:
             _postpone(fresh, f"Stripe says {intent.status} while we are {fresh.state}")

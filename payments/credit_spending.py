@@ -26,8 +26,8 @@ from payments.credits import (
     locked_account,
 )
 from payments.lock_objects import LockedMoney
-from payments.models import Checkout, CreditAccount, CreditEntry, Due
-from payments.states import ABANDONED, COMPLETE, EXPIRED, FAILED, REFUND, VOID
+from payments.models import Checkout, CreditAccount, CreditEntry, Due, Payment
+from payments.states import ABANDONED, CAPTURE_FAILED, COMPLETE, EXPIRED, FAILED, REFUND, VOID
 
 
 class MoreCreditThanOwed(DomainError):
@@ -166,8 +166,11 @@ def _ended_unpaid(money: LockedMoney, checkout: Checkout) -> bool:
     if checkout.state in {EXPIRED, ABANDONED}:
         return True
     mine = [payment for payment in money.payments if payment.checkout_id == checkout.pk]
-    gone = all(p.verdict in {VOID, REFUND} or p.state == FAILED for p in mine)
-    return checkout.state == COMPLETE and bool(mine) and gone
+    return checkout.state == COMPLETE and bool(mine) and all(map(_came_to_nothing, mine))
+
+
+def _came_to_nothing(payment: Payment) -> bool:
+    return payment.verdict in {VOID, REFUND} or payment.state in {FAILED, CAPTURE_FAILED}
 
 
 def return_spent(

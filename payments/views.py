@@ -33,6 +33,7 @@ from members.pages import (
 from members.visitors import visitor_of
 from payments import checkouts, holding
 from payments.credit_spending import CREDIT_REFUSALS
+from payments.errors import CheckoutReplaced
 from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
 from payments.selectors import verdict_page
@@ -132,6 +133,8 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     contact = form.cleaned_data
     try:
         answer = _started(request, hold, contact, credit_from(request))
+    except CheckoutReplaced:
+        return _see(reverse("holds:hold", args=[token]))
     except TemporarilyUnavailable:
         return pages.page(request, hold, form=form, trouble="unavailable", status=503)
     after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])

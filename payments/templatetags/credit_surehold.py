@@ -15,7 +15,7 @@ _WORDS = {
     "spend": "Spent",
     "returned": "Given back",
     "expiry": "Expired",
-    "reversal": "Taken back",
+    "reversal": "Reversed",
     "correction": "Corrected",
 }
 

@@ -120,7 +120,7 @@ def test_an_entry_is_reversed_with_a_reason(as_role: SignIn, account: CreditAcco
     browser, entry = as_role("manager"), account.entries.get()
     page = browser.get(change(entry))
     assert "Reverse…" in text(page)
-    assert "-10.00" in text(browser.get(deed(entry, "reverse")))
+    assert "An entry of −NZ$10.00 is added" in text(browser.get(deed(entry, "reverse")))
     assert browser.post(deed(entry, "reverse"), {"reason": "Twice"}).status_code == 302
     reversal = CreditEntry.objects.get(kind="reversal")
     assert (reversal.amount_minor, reversal.reason, reversal.reverses) == (-1000, "Twice", entry)
