@@ -115,7 +115,7 @@ def payment_failed(booking: Booking, *, amount: Money, payment: str) -> list[Not
     return _mail("payment_failed", booking, once=payment, amount=str(amount))
 
 
-def _said(goodwill: Money | None) -> dict[str, str]:
+def _said(goodwill: Money | None) -> dict[str, Any]:
     return {"goodwill": str(goodwill) if goodwill else ""}
 
 

@@ -7,6 +7,7 @@ from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
 from payments import api as payments
+from payments import api_credits
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -35,6 +36,11 @@ urlpatterns = [
     ),
     path("bookings/<uuid:booking_id>/cancel", money_back.CancelView.as_view(), name="cancel"),
     path("bookings/<uuid:booking_id>/refunds", money_back.RefundsView.as_view(), name="refunds"),
+    path(
+        "members/<uuid:member_id>/credits",
+        api_credits.MemberCreditsView.as_view(),
+        name="member-credits",
+    ),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
     re_path(r"", NotFoundView.as_view(), name="not-found"),

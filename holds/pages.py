@@ -75,9 +75,10 @@ def page(
     *,
     form: ContactForm | None = None,
     trouble: str = "",
+    why: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The hold page; with the form's errors or what went wrong with paying on top."""
+    """The hold page; with the form's errors or what went wrong with paying (and why) on top."""
     now = clock.now()
     lines = lines_of(hold)
     truth = told(hold, now)
@@ -91,6 +92,7 @@ def page(
         "released_by": released_by,
         "form": form or ContactForm(initial=_contact(request, hold)),
         "trouble": trouble,
+        "why": why,
         "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
         "is_processing": truth.state == states.ACTIVE and _is_processing(hold),
         "manage": manage_token(hold.booking),

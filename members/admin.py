@@ -74,6 +74,7 @@ class WorkspaceAdmin(ScopedAdmin):
                 )
             },
         ),
+        ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
         (
             "Stripe",
             {"fields": ("charges", "stripe_account_id", "application_fee_basis_points")},

@@ -30,7 +30,7 @@ from config.api import (
     rfc3339_or_none,
 )
 from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
-from config.kernel.errors import InvalidInput, NotFound
+from config.kernel.errors import NotFound
 from config.pagination import paginated
 from holds.api import HoldReadView, hold_json
 from holds.api_schemas import HoldSchema
@@ -43,9 +43,10 @@ from payments.api_schemas import (
     CheckoutSchema,
     HoldRequestSchema,
 )
+from payments.credits import MAX_MINOR, SPENDING
 from payments.holding import Claimant, LineRequest
-from payments.models import Due, Payment
-from payments.standing import given_back_on, with_given_back
+from payments.models import CreditEntry, Due, Payment
+from payments.standing import BY_REFUND, given_back_on, with_given_back
 from payments.states import CAPTURED
 
 MAX_LINES = 20
@@ -112,8 +113,7 @@ class HoldCheckoutView(ApiView):
         """A payment page for the hold; the same open session on repetition."""
         fields = self.body()
         success_url, cancel_url = _url(fields, "success_url"), _url(fields, "cancel_url")
-        if fields.integer("credit_minor", 0, 2**53, 0):
-            raise InvalidInput("Credit cannot be spent here yet.", field="credit_minor")
+        credit_minor = fields.integer("credit_minor", 0, MAX_MINOR, 0)
         fields.no_others()
         _require_hold(self.workspace, hold_id)
 
@@ -123,6 +123,7 @@ class HoldCheckoutView(ApiView):
                 success_url=success_url,
                 cancel_url=cancel_url,
                 actor=self.actor,
+                credit_minor=credit_minor,
             )
             expires_at = rfc3339_or_none(started.expires_at)
             return Answer(200, {"checkout_url": started.url, "expires_at": expires_at})
@@ -223,18 +224,17 @@ class BookingView(ApiView):
 
 
 def bookings_of(workspace: Any) -> QuerySet[Booking]:
-    """A workspace's bookings with all that `booking_json` shows: four queries however many."""
+    """A workspace's bookings with all that `booking_json` shows: five queries however many."""
+    returned = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+    spent = CreditEntry.objects.filter(kind__in=SPENDING).exclude(returned)
     payments = Payment.objects.order_by("created_at", "id")
+    dues = Due.objects.prefetch_related(
+        Prefetch("payments", payments), Prefetch("credit_entries", spent)
+    )
     return (
         Booking.objects.filter(workspace=workspace)
         .select_related("hold", "member")
-        .prefetch_related(
-            "lines",
-            Prefetch(
-                "dues",
-                with_given_back(Due.objects.prefetch_related(Prefetch("payments", payments))),
-            ),
-        )
+        .prefetch_related("lines", Prefetch("dues", with_given_back(dues)))
     )
 
 
@@ -266,6 +266,7 @@ def booking_json(booking: Booking) -> dict[str, Any]:
     payments = [payment for due in dues for payment in due.payments.all()]
     captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
     refunded = sum(given_back_on(due) for due in dues)
+    credit = -sum(e.amount_minor for due in dues for e in due.credit_entries.all())
     hold = getattr(booking, "hold", None)
     return booking_brief(booking, list(booking.lines.all())) | {
         "start": rfc3339(booking.starts_at),
@@ -273,6 +274,7 @@ def booking_json(booking: Booking) -> dict[str, Any]:
         "member": _payer_json(booking),
         "hold": hold and _hold_brief(hold),
         "paid": money(captured, booking.currency),
+        "credit": money(credit, booking.currency),
         "refunded": money(refunded, booking.currency),
         "payments": [_payment_json(payment) for payment in payments],
         "created_at": rfc3339(booking.created_at),

@@ -42,7 +42,9 @@ class HoldRequestSchema(serializers.Serializer):
 class CheckoutRequestSchema(serializers.Serializer):
     success_url = serializers.URLField(help_text="Where the payment page leads afterwards.")
     cancel_url = serializers.URLField()
-    credit_minor = serializers.IntegerField(required=False, help_text="0 for now.")
+    credit_minor = serializers.IntegerField(
+        required=False, min_value=0, help_text="Paid with the member's credit; 0 unless given."
+    )
 
 
 class CheckoutSchema(serializers.Serializer):
@@ -77,7 +79,8 @@ class BookingSchema(BookingBriefSchema):
     end = serializers.DateTimeField()
     member = PayerSchema()
     hold = HoldBriefSchema(allow_null=True)
-    paid = MoneySchema()
+    paid = MoneySchema(help_text="By card.")
+    credit = MoneySchema(help_text="With the member's credit.")
     refunded = MoneySchema()
     payments = PaymentSchema(many=True)
     created_at = serializers.DateTimeField()

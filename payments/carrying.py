@@ -21,7 +21,7 @@ from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
-from payments import receipts, stripe_api, unpaid
+from payments import credit_spending, receipts, stripe_api, unpaid
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Due, Payment
 from payments.moves import move_payment
@@ -106,6 +106,7 @@ def _finish(payment: Payment, intent: Intent) -> bool:
             done["last_error"] = "The authorisation was gone before it could be captured."
             move_payment(fresh, CAPTURE_FAILED, **done)
             _capture_failed(money, fresh)
+            credit_spending.give_back(money)
             log.error("capture failed for confirmed booking %s", money.booking.reference)
         else:
             _postpone(fresh, f"Stripe says {intent.status} while we are {fresh.state}")

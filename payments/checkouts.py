@@ -18,7 +18,7 @@ from django.db import transaction
 from bookings.models import Booking
 from bookings.services import note
 from bookings.words import window_text
-from config.kernel import effects, rows
+from config.kernel import clock, effects, rows
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import NotFound
 from config.kernel.locks import retried_on_deadlock
@@ -27,11 +27,12 @@ from holds import ending
 from holds import services as holds_services
 from holds.errors import HoldExpired
 from holds.models import Hold
+from holds.selectors import is_live
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Member, Workspace
 from payments import credit_spending, delayed, settlement, stripe_api, unpaid
 from payments.credit_spending import Wish
-from payments.errors import AlreadyPaid, PaymentInProgress
+from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Signal
 from payments.moves import move_checkout
@@ -76,8 +77,8 @@ def start(
     `credit_minor` is spent of the credit of `credit_of` (the booking's member unless given), the
     card is asked for the rest; a page that is open with another amount of credit is closed first.
     Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
-    (410), AlreadyPaid, PaymentInProgress and NotEnoughCredit (409), MoreCreditThanOwed and
-    RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
+    (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit and CheckoutReplaced (409),
+    MoreCreditThanOwed and RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
     """
     hold = Hold.objects.select_related("booking__member").filter(pk=hold_id).first()
     if hold is None:
@@ -98,9 +99,9 @@ def start(
     checkout = open_at_stripe(prepared)
     if checkout.state == COMPLETE:
         raise PaymentInProgress
-    if checkout.state != OPEN or checkout.close_requested_at is not None:
-        raise HoldExpired
     hold.refresh_from_db()
+    if checkout.state != OPEN or checkout.close_requested_at is not None:
+        raise CheckoutReplaced if is_live(hold, clock.now()) else HoldExpired
     return Started(checkout.url, hold.expires_at, hold.booking)
 
 
@@ -122,11 +123,11 @@ def _prepare(
             raise AlreadyPaid
         if hold.state != ACTIVE or hold.expires_at <= now:
             raise HoldExpired
+        wish.check(money.due)
         _contact(money.booking, email, name)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
-        wish.check(money.due)
         current = _live(money)
         if current is not None and wish.is_of(current):
             return current

@@ -17,6 +17,7 @@ from config.kernel.money import Money
 from members.models import Member
 from payments import credit_rules
 from payments.credits import (
+    SPENDING,
     Kind,
     NotEnoughCredit,
     enter,
@@ -25,8 +26,8 @@ from payments.credits import (
     locked_account,
 )
 from payments.lock_objects import LockedMoney
-from payments.models import Checkout, CreditAccount, CreditEntry, Due
-from payments.states import ABANDONED, COMPLETE, EXPIRED, FAILED, REFUND, VOID
+from payments.models import Checkout, CreditAccount, CreditEntry, Due, Payment
+from payments.states import ABANDONED, CAPTURE_FAILED, COMPLETE, EXPIRED, FAILED, REFUND, VOID
 
 
 class MoreCreditThanOwed(DomainError):
@@ -39,6 +40,9 @@ class RestTooSmall(DomainError):
     code = "rest_too_small"
     status = 422
     detail = "What is left for the card is too small to be charged."
+
+
+CREDIT_REFUSALS = frozenset({NotEnoughCredit.code, MoreCreditThanOwed.code, RestTooSmall.code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +166,11 @@ def _ended_unpaid(money: LockedMoney, checkout: Checkout) -> bool:
     if checkout.state in {EXPIRED, ABANDONED}:
         return True
     mine = [payment for payment in money.payments if payment.checkout_id == checkout.pk]
-    gone = all(p.verdict in {VOID, REFUND} or p.state == FAILED for p in mine)
-    return checkout.state == COMPLETE and bool(mine) and gone
+    return checkout.state == COMPLETE and bool(mine) and all(map(_came_to_nothing, mine))
+
+
+def _came_to_nothing(payment: Payment) -> bool:
+    return payment.verdict in {VOID, REFUND} or payment.state in {FAILED, CAPTURE_FAILED}
 
 
 def return_spent(
@@ -206,7 +213,7 @@ def parts(*, checkout_ids: Iterable[UUID] = (), due_ids: Iterable[UUID] = ()) ->
     wanted |= {"due_id__in": list(due_ids)} if due_ids else {}
     if not wanted:
         return []
-    entries = CreditEntry.objects.filter(kind__in=[Kind.SPEND, Kind.RETURNED], **wanted)
+    entries = CreditEntry.objects.filter(kind__in=SPENDING, **wanted)
     sums = entries.order_by("account_id", "checkout_id").values_list("account_id", "checkout_id")
     return [
         Part(account_id, checkout_id, -total)

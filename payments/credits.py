@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 Kind = CreditEntry.Kind
 
 MAX_MINOR = 99_999_999  # what Stripe takes at most in one payment
+# What pays for a due: the sum of these, with the sign turned.
+SPENDING = (Kind.SPEND, Kind.RETURNED)
 # What belongs to a booking's money goes back through the booking.
 REVERSIBLE = frozenset({Kind.GOODWILL, Kind.CORRECTION, Kind.EXPIRY})
 
@@ -289,9 +291,7 @@ def spendable(account: CreditAccount) -> int:
 
 def spent_on(due_ids: Iterable[UUID]) -> dict[UUID, int]:
     """Credit that pays for dues, in minor units: spent and not given back. One query."""
-    spent = CreditEntry.objects.filter(
-        due_id__in=list(due_ids), kind__in=[Kind.SPEND, Kind.RETURNED]
-    )
+    spent = CreditEntry.objects.filter(due_id__in=list(due_ids), kind__in=SPENDING)
     sums = spent.order_by().values_list("due_id").annotate(total=Sum("amount_minor"))
     return {due_id: -total for due_id, total in sums if total}
 

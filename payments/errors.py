@@ -54,3 +54,15 @@ class TooLateToCancel(DomainError):
 
 names("refund_within_payment", RefundTooLarge)
 names("refund_of_captured_payment", NothingToRefund)
+
+
+class CheckoutReplaced(DomainError):
+    """Somebody opened another page for the same hold at the same time: ask again."""
+
+    code = "checkout_replaced"
+    status = 409
+    detail = "Another payment page was opened for this hold at the same time. Please try again."
+
+    @property
+    def is_final(self) -> bool:
+        return False

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from bookings.forms import FAR, instant
 from bookings.models import Resource
 from config.kernel.errors import InvalidInput
 from holds.claims import LineRequest
+from members.pages import member_of
+from payments.credits import MAX_MINOR
 
 
 class HoldForm(forms.Form):
@@ -40,3 +42,17 @@ def line_from(posted: QueryDict, resource: Resource) -> LineRequest:
         raise InvalidInput("This form does not name a time. Choose one again.")
     asked: dict[str, Any] = form.cleaned_data
     return LineRequest(resource.pk, asked["start"], asked["end"], asked["quantity"])
+
+
+def credit_from(request: HttpRequest) -> int:
+    """How much of their credit a signed-in member chose to spend, in minor units; 0 for none.
+
+    Whoever is not signed in has none here. Raises InvalidInput for what no page of ours sends.
+    """
+    chosen = request.POST.get("credit_minor", "")
+    if not chosen or member_of(request) is None:
+        return 0
+    amount = int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 12 else -1
+    if not 0 <= amount <= MAX_MINOR:
+        raise InvalidInput("This form names no amount. Load the page again.", field="credit_minor")
+    return amount

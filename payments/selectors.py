@@ -1,13 +1,16 @@
 """Reads of money."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
 
 from bookings.models import Booking
 from config.kernel.money import Money
+from payments.credits import SPENDING
 from payments.models import CreditEntry, Payment, Refund
 from payments.standing import BY_REFUND
 from payments.states import CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
@@ -16,10 +19,13 @@ from payments.unpaid import THEIRS, accepted
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a booking costs, what is paid, and its payments, oldest first."""
+    """What a booking costs, what is paid by card, what with credit (spent and not given back),
+    and its payments, oldest first.
+    """
 
     total: Money
     paid: Money
+    credit: Money
     refunded: Money
     payments: list[Payment]
     refunds: list[Refund]
@@ -43,12 +49,12 @@ class Summary:
 
 
 def money_of(booking: Booking) -> Summary:
-    """Three queries."""
+    """Four queries."""
     return money_of_many([booking])[booking.pk]
 
 
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """The same for many."""
+    """The same for many, in as many queries."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):
@@ -56,21 +62,33 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
     refunds: dict[UUID, list[Refund]] = {booking.pk: [] for booking in bookings}
     for refund in Refund.objects.select_related("due").filter(due__booking_id__in=found):
         refunds[refund.due.booking_id].append(refund)
-    returned = _returned(list(found))
-    return {b.pk: summary(b, found[b.pk], refunds[b.pk], returned.get(b.pk, 0)) for b in bookings}
+    credit, returned = _credit(found)
+    return {
+        b.pk: summary(b, found[b.pk], refunds[b.pk], credit.get(b.pk, 0), returned.get(b.pk, 0))
+        for b in bookings
+    }
 
 
-def _returned(booking_ids: list[UUID]) -> dict[UUID, int]:
-    """Spent credit that refunds gave back, by booking."""
+def _credit(booking_ids: Iterable[UUID]) -> tuple[dict[UUID, int], dict[UUID, int]]:
+    """By booking: the credit that pays for it, and what of it refunds gave back."""
+    by_refund = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
     entries = CreditEntry.objects.filter(
-        due__booking_id__in=booking_ids, kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
+        due__booking_id__in=list(booking_ids), kind__in=SPENDING
+    ).order_by()
+    sums = entries.values_list("due__booking_id").annotate(
+        paid=Coalesce(Sum("amount_minor", filter=~by_refund), 0),
+        back=Coalesce(Sum("amount_minor", filter=by_refund), 0),
     )
-    summed = entries.values("due__booking_id").annotate(total=Sum("amount_minor"))
-    return {row["due__booking_id"]: row["total"] for row in summed}
+    found = list(sums)
+    return {pk: -paid for pk, paid, _ in found}, {pk: back for pk, _, back in found}
 
 
 def summary(
-    booking: Booking, payments: list[Payment], refunds: list[Refund], returned_minor: int
+    booking: Booking,
+    payments: list[Payment],
+    refunds: list[Refund],
+    credit_minor: int,
+    returned_minor: int,
 ) -> Summary:
     """`refunded` is what has succeeded, and the spent credit that was given back."""
     paid = sum(p.amount_minor for p in payments if p.state == CAPTURED)
@@ -78,6 +96,7 @@ def summary(
     return Summary(
         total=booking.total,
         paid=Money(paid, booking.currency),
+        credit=Money(credit_minor, booking.currency),
         refunded=Money(given + returned_minor, booking.currency),
         payments=payments,
         refunds=refunds,

@@ -33,7 +33,9 @@ from members.pages import (
 )
 from members.visitors import visitor_of
 from payments import checkouts, holding
-from payments.forms import line_from
+from payments.credit_spending import CREDIT_REFUSALS
+from payments.errors import CheckoutReplaced
+from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
 from payments.selectors import verdict_page
 from payments.settlement import settle_booking
@@ -131,12 +133,17 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return pages.page(request, hold, form=form, status=422)
     contact = form.cleaned_data
     try:
-        answer = _started(request, hold, contact)
+        answer = _started(request, hold, contact, credit_from(request))
+    except CheckoutReplaced:
+        return see_other(reverse("holds:hold", args=[token]))
     except TemporarilyUnavailable:
         return pages.page(request, hold, form=form, trouble="unavailable", status=503)
     after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])
     if answer.status == 410:
         return see_other(reverse("holds:hold", args=[token]))
+    if answer.status >= 400 and answer.body["code"] in CREDIT_REFUSALS:
+        why = answer.body["detail"]
+        return pages.page(request, hold, form=form, trouble="credit", why=why, status=409)
     if answer.status >= 400:  # paid, or being paid: the page after paying tells
         return see_other(after_paying_url)
     url = answer.body["url"]
@@ -145,7 +152,9 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(url)
 
 
-def _started(request: HttpRequest, hold: Hold, contact: dict[str, str]) -> Answer:
+def _started(
+    request: HttpRequest, hold: Hold, contact: dict[str, str], credit_minor: int
+) -> Answer:
     return_path = reverse("payments:return", args=[manage_token(hold.booking)])
 
     def work() -> Answer:
@@ -154,12 +163,14 @@ def _started(request: HttpRequest, hold: Hold, contact: dict[str, str]) -> Answe
             success_url=absolute(return_path),
             cancel_url=absolute(reverse("holds:hold", args=[hold.token])),
             actor=actor_of(request),
+            credit_minor=credit_minor,
+            credit_of=member_of(request),
             **contact,
         )
         return Answer(200, {"url": started.url})
 
-    asked = {"hold": str(hold.pk), **contact}
-    variant = f"{contact['email']} {contact['name']}"[:160]
+    asked = {"hold": str(hold.pk), "credit_minor": credit_minor, **contact}
+    variant = f"{credit_minor} {contact['email']} {contact['name']}"[:160]
     return submitted(request, "pages.pay", asked, work, variant=variant, calls_out=True)
 
 

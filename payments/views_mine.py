@@ -12,6 +12,7 @@ from holds.templatetags.holds_surehold import live_holds
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
+from payments.credit_selectors import purses
 from payments.receipts import of_booking
 from payments.truth import mine, one
 
@@ -24,7 +25,8 @@ def my(request: HttpRequest) -> HttpResponse:
     if member is None:
         holds = live_holds(visitor_of(request), None)
         return render(request, "payments/my_guest.html", {"form": SignInForm(), "holds": holds})
-    return render(request, "payments/my.html", {"mine": mine(member), "member": member})
+    words = {"mine": mine(member), "member": member, "purses": purses(member)}
+    return render(request, "payments/my.html", words)
 
 
 @require_safe

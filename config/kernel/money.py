@@ -55,8 +55,9 @@ class Money:
 
     def __str__(self) -> str:
         digits = exponent(self.currency)
-        amount = Decimal(self.amount_minor).scaleb(-digits)
-        return f"{_SYMBOLS.get(self.currency, self.currency + ' ')}{amount:,.{digits}f}"
+        amount = Decimal(abs(self.amount_minor)).scaleb(-digits)
+        sign = "−" if self.amount_minor < 0 else ""
+        return f"{sign}{_SYMBOLS.get(self.currency, self.currency + ' ')}{amount:,.{digits}f}"
 
     def as_json(self) -> dict[str, Any]:
         """As the HTTP contract has it: `{"amount_minor": 4500, "currency": "NZD"}`."""

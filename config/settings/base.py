@@ -241,6 +241,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PaymentState": "payments.api_schemas.PAYMENT_STATE",
         "ResourceMode": "bookings.models.Resource.Mode",
         "PriceKind": "bookings.models.PriceRule.Kind",
+        "CreditKind": "payments.models.CreditEntry.Kind",
     },
 }
 

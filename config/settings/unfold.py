@@ -64,6 +64,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Disputes", "gavel", "payments_dispute"),
                     _item("Checkouts", "shopping_cart_checkout", "payments_checkout"),
                     _item("Make good", "healing", "payments_incident", "is_manager"),
+                    _item("Credit", "savings", "payments_creditaccount"),
                 ],
             },
             {

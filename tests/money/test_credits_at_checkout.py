@@ -15,7 +15,7 @@ from members.models import Member
 from payments import checkouts, stripe_api
 from payments.credit_spending import MoreCreditThanOwed, RestTooSmall, return_spent
 from payments.credits import NotEnoughCredit, balance, issue, spent_on, unbalanced
-from payments.errors import PaymentInProgress
+from payments.errors import CheckoutReplaced, PaymentInProgress
 from payments.models import Checkout, CreditEntry, Due, Payment
 from tests.core.support import hold, lapse, line, state_of
 from tests.core.threads import together
@@ -157,6 +157,13 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     assert state_of(held) == ("active", "pending_payment")
 
 
+def test_what_is_free_takes_no_credit(room: Resource, ana: Member) -> None:
+    held = held_by(ana, ResourceFactory(workspace=room.workspace, price=0))
+    with pytest.raises(MoreCreditThanOwed):
+        start(held, 100)
+    assert start(held).url is None
+
+
 def test_nobodys_credit_pays_for_nobody(room: Resource, ana: Member) -> None:
     held = hold(line(room), claimant=Claimant(visitor="a browser"))
     with pytest.raises(NotEnoughCredit):
@@ -226,6 +233,22 @@ def test_two_tabs_at_once_spend_once(sandbox: SandboxClient, room: Resource, ana
     assert moves(ana) == [("goodwill", 1000), ("spend", -1000)]
 
 
+def test_two_tabs_that_want_different_things_spend_at_most_once(
+    sandbox: SandboxClient, room: Resource, ana: Member
+) -> None:
+    """Whichever wins: one page is open, and what is left of the credit is what it leaves."""
+    held = held_by(ana, room)
+    wishes = [1000, 0, 400, 700]
+    results = together([lambda minor=minor: start(held, minor) for minor in wishes])
+    expected = (checkouts.Started, CheckoutReplaced, PaymentInProgress)
+    assert all(isinstance(result, expected) for result in results), results
+    heal()
+    still_open = Checkout.objects.filter(state="open")
+    assert [s["status"] for s in sessions(sandbox, held)].count("open") == len(still_open) <= 1
+    assert left(room, ana) == 1000 - sum(checkout.credit_minor for checkout in still_open)
+    assert state_of(held) == ("active", "pending_payment")
+
+
 # --- Given back ---------------------------------------------------------------------------------
 
 
@@ -267,6 +290,19 @@ def test_a_page_that_never_opened_gives_it_back(
     with pytest.raises(stripe_api.StripeDown):
         start(held, 1000)
     assert latest(held).state == "abandoned"
+    assert left(room, ana) == 1000
+
+
+def test_money_that_the_bank_took_back_gives_it_back(
+    sandbox: SandboxClient, room: Resource, ana: Member
+) -> None:
+    """The slot stays theirs for a while; they can pay again, with their credit or without."""
+    held = held_by(ana, room)
+    start(held, 1000)
+    pay(sandbox, latest(held))
+    sandbox.fault("capture_fails", match={"operation": "payment_intents.capture"})
+    assert settle(latest(held)) == "confirmed"
+    assert payment_of(latest(held)).state == "capture_failed"
     assert left(room, ana) == 1000
 
 
