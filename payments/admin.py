@@ -27,6 +27,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments import admin_findings as admin_findings
 from payments import cancelling
 from payments.holding import let_go
 from payments.models import Checkout, Payment, Signal
