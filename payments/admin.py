@@ -28,6 +28,7 @@ from members.admin_scope import (
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
+from payments import admin_findings as admin_findings
 from payments.admin_incidents import IncidentAdmin as IncidentAdmin  # registers itself
 from payments.holding import let_go
 from payments.models import Checkout, Dispute, Payment, Refund, Signal

@@ -59,6 +59,13 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "Money",
                 "items": [
+                    {
+                        "title": "Money and slots",
+                        "icon": "verified",
+                        "link": reverse_lazy("admin:payments_money_and_slots"),
+                        "permission": "members.admin_scope.is_clerk",
+                    },
+                    _item("Findings", "flag", "payments_finding"),
                     _item("Payments", "payments", "payments_payment"),
                     _item("Refunds", "currency_exchange", "payments_refund"),
                     _item("Disputes", "gavel", "payments_dispute"),

@@ -14,6 +14,7 @@ from payments.reconciler.base import HIGH, MEDIUM, MINUTE, Check, Cursor, Page, 
 EFFECTS_OVERDUE = "effects_overdue"
 REFUND_STUCK = "refund_stuck"
 REFUND_FAILED = "refund_failed"
+REFUND_NEEDS_ATTENTION = "refund_needs_attention"
 
 _LATE = timedelta(minutes=10)
 _VERY_LATE = timedelta(hours=1)
@@ -88,7 +89,7 @@ class RefundsStuck(Check):
 
     name = "refunds_stuck"
     looks_for = "refunds that hang, failed or wait for somebody"
-    kinds = (REFUND_STUCK, REFUND_FAILED)
+    kinds = (REFUND_STUCK, REFUND_FAILED, REFUND_NEEDS_ATTENTION)
     heals = ""
     interval = MINUTE
     batch = 200
@@ -124,12 +125,15 @@ class RefundsStuck(Check):
         return Page(len(found), seen, {"after": str(found[-1]["id"])} if more else None)
 
 
+_KIND_OF = {"failed": REFUND_FAILED, "needs_attention": REFUND_NEEDS_ATTENTION}
+
+
 def _refund(row: dict[str, Any]) -> Seen:
     bad = row["state"] in {"failed", "needs_attention"}
     amount = Money(row["amount_minor"], row["currency"])
     said = row["state"].replace("_", " ") if bad else "has been under way for too long"
     return Seen(
-        kind=REFUND_FAILED if bad else REFUND_STUCK,
+        kind=_KIND_OF.get(row["state"], REFUND_STUCK),
         severity=HIGH if bad else MEDIUM,
         subject_type="refund",
         subject_id=str(row["id"]),

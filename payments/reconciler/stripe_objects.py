@@ -30,7 +30,7 @@ from payments.stripe_api import Listing, StripeDown, StripeRefused
 log = logging.getLogger(__name__)
 
 UNEXPLAINED_PAYMENT = "unexplained_payment"
-UNEXPLAINED_REFUND = "unexplained_refund"
+UNEXPLAINED_REFUND = "refund_not_ours"
 STRIPE_DIFFERS = "stripe_differs"
 ACCOUNT_UNREADABLE = "account_unreadable"
 EVENT_NOT_TAKEN = "event_not_taken"

@@ -27,11 +27,13 @@ _BOUNDS = """
 #   captured + external + credit spent − refunded − disputes lost = owed + retained + in flight
 #
 # captured, refunded, lost   by their rows' states; external payments have no rows yet
-# credit spent               spent less given back (or reversed); refunds to credit are refunds
-# allowed                    what staff gave back by decision and what disputes took: not owed now
+# credit spent               spent less given back; a refund that becomes credit is a refund
+# allowed                    what was given back by decision of staff, the spent credit that a
+#                            refund gave back, and what disputes took
 # owed                       the due less what was allowed, while the booking stands
-# retained                   of a cancelled booking: what its frozen policy keeps, less what was
-#                            allowed, and never more than had come in
+# retained                   of a cancelled booking, what was paid less what was given back; that
+#                            must be the policy's share at least, unless staff decided otherwise,
+#                            and refunds by the policy must not be more than its share
 # in flight                  + refunds asked for, + credit put aside for a payment under way;
 #                            − captures under way, − a failed capture that waits to be paid again
 #
@@ -47,6 +49,9 @@ _SUMS = """
     paid AS (
         SELECT due_id,
                sum(amount_minor) FILTER (WHERE state = 'captured') AS captured,
+               sum(amount_minor) FILTER (
+                   WHERE state = 'captured' AND verdict = 'capture'
+               ) AS accepted,
                sum(amount_minor) FILTER (WHERE state = 'capturing') AS capturing,
                max(amount_minor) FILTER (WHERE state = 'capture_failed') AS failed
         FROM payments_payment
@@ -55,19 +60,20 @@ _SUMS = """
     back AS (
         SELECT due_id,
                sum(amount_minor) FILTER (WHERE state = 'succeeded') AS refunded,
+               sum(amount_minor) FILTER (WHERE state <> 'succeeded') AS giving_back,
+               sum(amount_minor) FILTER (WHERE verdict = 'capture') AS given,
+               sum(amount_minor) FILTER (WHERE cause = 'policy') AS by_policy,
                sum(amount_minor) FILTER (
-                   WHERE state <> 'succeeded' AND NOT replaced
-               ) AS giving_back,
-               sum(amount_minor) FILTER (
-                   WHERE cause IN ('staff', 'reconciler') AND NOT replaced
-               ) AS allowed
+                   WHERE cause IN ('staff', 'reconciler', 'change') AND verdict = 'capture'
+               ) AS decided
         FROM (
-            SELECT r.*, r.state = 'failed' AND EXISTS (
-                SELECT 1 FROM payments_refund n
-                WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
-                  AND n.created_at > r.created_at
-            ) AS replaced
-            FROM payments_refund r WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
+            SELECT r.due_id, r.amount_minor, r.state, r.cause, p.verdict
+            FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
+            WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
+              AND NOT (r.state = 'failed' AND EXISTS (
+                  SELECT 1 FROM payments_refund n
+                  WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
+                    AND n.created_at > r.created_at))
         ) refunds GROUP BY due_id
     ),
     lost AS (
@@ -76,34 +82,37 @@ _SUMS = """
         WHERE x.is_lost AND p.due_id > %(after)s AND p.due_id <= %(upto)s GROUP BY p.due_id
     ),
     credit AS (
-        SELECT e.due_id, -sum(e.amount_minor) AS spent
-        FROM payments_creditentry e
-        LEFT JOIN payments_creditentry undone ON undone.id = e.reverses_id
-        WHERE e.due_id > %(after)s AND e.due_id <= %(upto)s
-          AND coalesce(undone.kind, e.kind) IN ('spend', 'returned')
-        GROUP BY e.due_id
+        SELECT due_id, -sum(amount_minor) AS spent,
+               sum(amount_minor) FILTER (
+                   WHERE kind = 'returned' AND source = 'refund'
+               ) AS returned
+        FROM payments_creditentry
+        WHERE due_id > %(after)s AND due_id <= %(upto)s AND kind IN ('spend', 'returned')
+        GROUP BY due_id
     ),
-    kept AS (
-        SELECT page.id, greatest(page.due - greatest(given.share - given.fee, 0), 0) AS kept
+    policy AS (
+        SELECT page.id, greatest(lines.share - lines.fee, 0) AS share, NOT EXISTS (
+                   SELECT 1 FROM bookings_bookingevent e
+                   WHERE e.booking_id = page.booking_id AND e.kind = 'cancelled'
+                     AND e.data ->> 'refund' IN ('none', 'full', 'amount')
+               ) AS applies
         FROM page CROSS JOIN LATERAL (
-            SELECT coalesce(max((t.terms ->> 'fee_minor')::bigint), 0) AS fee,
+            SELECT coalesce(max((l.terms ->> 'fee_minor')::bigint), 0) AS fee,
                    coalesce(sum((l.amount_minor * CASE
                        WHEN l.starts_at <= page.ended_at THEN 0
-                       WHEN t.terms IS NULL THEN 100
+                       WHEN l.terms IS NULL THEN 100
                        WHEN l.starts_at - page.ended_at
-                            >= make_interval(hours => (t.terms ->> 'free_hours')::int) THEN 100
+                            >= make_interval(hours => (l.terms ->> 'free_hours')::int) THEN 100
                        WHEN l.starts_at - page.ended_at
-                            >= make_interval(hours => (t.terms ->> 'partial_hours')::int)
-                            THEN (t.terms ->> 'partial_percent')::int
+                            >= make_interval(hours => (l.terms ->> 'partial_hours')::int)
+                            THEN (l.terms ->> 'partial_percent')::int
                        ELSE 0 END + 50) / 100), 0) AS share
             FROM (
-                SELECT *, row_number() OVER (ORDER BY position) AS place
+                SELECT amount_minor, starts_at, page.policy -> 'lines' -> (
+                    row_number() OVER (ORDER BY position) - 1)::int AS terms
                 FROM bookings_line WHERE booking_id = page.booking_id
             ) l
-            LEFT JOIN LATERAL (
-                SELECT page.policy -> 'lines' -> (l.place - 1)::int AS terms
-            ) t ON true
-        ) given
+        ) lines
         WHERE page.state = 'cancelled'
     ),
     sums AS (
@@ -111,19 +120,26 @@ _SUMS = """
                coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
                coalesce(lost.lost, 0) AS lost, coalesce(back.giving_back, 0) AS giving_back,
                coalesce(paid.capturing, 0) AS capturing, coalesce(paid.failed, 0) AS failed,
-               coalesce(back.allowed, 0) + coalesce(lost.lost, 0) AS allowed,
-               coalesce(kept.kept, 0) AS kept,
+               coalesce(back.decided, 0) + coalesce(credit.returned, 0) + coalesce(lost.lost, 0)
+               AS allowed,
+               coalesce(paid.accepted, 0) + coalesce(credit.spent, 0)
+               + coalesce(credit.returned, 0) AS was_paid,
+               coalesce(back.given, 0) + coalesce(credit.returned, 0) AS given,
+               coalesce(back.by_policy, 0) AS by_policy,
+               coalesce(policy.share, 0) AS share, coalesce(policy.applies, false) AS applies,
                page.state IN ('confirmed', 'completed', 'no_show') AS stands
         FROM page LEFT JOIN paid ON paid.due_id = page.id LEFT JOIN back ON back.due_id = page.id
         LEFT JOIN lost ON lost.due_id = page.id LEFT JOIN credit ON credit.due_id = page.id
-        LEFT JOIN kept ON kept.id = page.id
+        LEFT JOIN policy ON policy.id = page.id
     ),
     sides AS (
         SELECT *,
                captured + credit_spent - refunded - lost AS has,
                CASE WHEN stands THEN greatest(due - allowed, 0) ELSE 0 END AS owed,
-               CASE WHEN state = 'cancelled' THEN
-                   greatest(least(captured + credit_spent, kept) - allowed, 0) ELSE 0
+               CASE WHEN state = 'cancelled' THEN greatest(was_paid - lost - greatest(
+                       CASE WHEN applies THEN least(share, was_paid) ELSE 0 END,
+                       given - CASE WHEN applies THEN greatest(by_policy - share, 0) ELSE 0 END
+                   ), 0) ELSE 0
                END AS retained,
                giving_back
                + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled'

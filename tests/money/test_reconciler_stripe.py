@@ -163,7 +163,7 @@ def test_a_refund_made_in_stripes_dashboard(sandbox: SandboxClient) -> None:
     made = sandbox.api(
         "POST", "/v1/refunds", data={"payment_intent": payment.payment_intent_id, "amount": 500}
     ).json()
-    finding = assert_told_once("stripe_payments", "unexplained_refund")
+    finding = assert_told_once("stripe_payments", "refund_not_ours")
     assert (finding.subject_id, finding.severity) == (made["id"], "high")
     assert finding.evidence["due"] == str(payment.due_id)
     Refund.objects.create(

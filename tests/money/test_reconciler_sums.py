@@ -155,6 +155,46 @@ def test_a_cancelled_booking_keeps_what_its_frozen_policy_says(
     quiet()
 
 
+def test_staff_gave_some_back_before_the_policy_did(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    refund(held, 1000)
+    cancel(held)
+    finding = assert_told_once("dues", "sum_differs")
+    assert finding.evidence["sum"]["difference"] == 3500
+    refund(held, 3500, cause="policy")
+    assert_over("dues", finding)
+
+
+def test_more_by_the_policy_than_its_share(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    past_the_guards(
+        "UPDATE bookings_booking SET policy = %s::jsonb WHERE id = %s",
+        '{"lines": [{"free_hours": 24, "partial_hours": 0,'
+        ' "partial_percent": 50, "fee_minor": 0}]}',
+        held.booking_id,
+    )
+    cancel(held, hours_before=1)
+    refund(held, 2250, cause="policy")
+    quiet()
+    refund(held, 50, cause="policy")
+    finding = assert_told_once("dues", "sum_differs")
+    assert finding.evidence["sum"]["difference"] == -50
+
+
+def test_staff_may_keep_it_all(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    cancel(held)
+    assert check("dues").found == 1
+    past_the_guards(
+        "UPDATE bookings_bookingevent SET data = jsonb_build_object('refund', 'none')"
+        " WHERE booking_id = %s AND kind = 'cancelled'",
+        held.booking_id,
+    )
+    quiet()
+    refund(held, 4500)
+    quiet()
+
+
 def test_credit_spent_and_given_back(sandbox: SandboxClient) -> None:
     held = hold(line(make_room()))
     member = MemberFactory()
