@@ -107,6 +107,8 @@ class WorkspaceAdmin(ScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
+            if "stripe_account_id" in form.changed_data:  # what was seen was another account's
+                obj.stripe_charges_enabled, obj.stripe_seen_at = False, None
             super().save_model(request, obj, form, change)
             return
         data = form.cleaned_data

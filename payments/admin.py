@@ -27,7 +27,10 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
-from payments import cancelling
+from payments import (
+    admin_connect,  # noqa: F401  (registers the workspace)
+    cancelling,
+)
 from payments.holding import let_go
 from payments.models import Checkout, Payment, Signal
 from payments.states import AUTHORISED, CAPTURE_FAILED, CAPTURED, CAPTURING

@@ -28,7 +28,7 @@ from holds.errors import HoldExpired
 from holds.models import Hold
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Workspace
-from payments import delayed, settlement, stripe_api, unpaid
+from payments import connect, delayed, settlement, stripe_api, unpaid
 from payments.errors import AlreadyPaid, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Signal
@@ -65,8 +65,8 @@ def start(
 ) -> Started:
     """Open the payment page for a live hold, or return the one that is open already.
 
-    Nothing owed: confirms at once. Raises NotFound, HoldExpired (410), AlreadyPaid and
-    PaymentInProgress (409), TemporarilyUnavailable (503; the hold is kept).
+    Nothing owed: confirms at once. Raises NotFound, HoldExpired (410), AlreadyPaid,
+    PaymentInProgress and ChargesNotEnabled (409), TemporarilyUnavailable (503; the hold is kept).
     """
     hold = Hold.objects.filter(pk=hold_id).first()
     if hold is None:
@@ -96,6 +96,7 @@ def _prepare(
         if hold.state != ACTIVE or hold.expires_at <= now:
             raise HoldExpired
         _contact(money.booking, email, name)
+        connect.refuse_unless_charging(money.booking.workspace, money.due.amount_minor)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)

@@ -33,6 +33,7 @@ from members.pages import (
 )
 from members.visitors import visitor_of
 from payments import checkouts, holding
+from payments.errors import ChargesNotEnabled
 from payments.forms import line_from
 from payments.models import Checkout, Signal
 from payments.selectors import verdict_page
@@ -102,7 +103,7 @@ def _not_placed(
     """Nothing is held and nothing was charged: say why, and offer what is near."""
     if error is not None and error.status == 503:
         return problem_page(request, error)
-    offered = problem["status"] in {409, 410, 422}
+    offered = problem["status"] in {409, 410, 422} and problem["code"] != ChargesNotEnabled.code
     words = {
         "workspace": resource.workspace,
         "resource": resource,
@@ -135,6 +136,8 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     except TemporarilyUnavailable:
         return pages.page(request, hold, form=form, trouble="unavailable", status=503)
     after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])
+    if answer.status == 409 and answer.body["code"] == ChargesNotEnabled.code:
+        return pages.page(request, hold, form=form, trouble=ChargesNotEnabled.code, status=409)
     if answer.status == 410:
         return see_other(reverse("holds:hold", args=[token]))
     if answer.status >= 400:  # paid, or being paid: the page after paying tells

@@ -44,7 +44,8 @@ class SandboxClient:
         """Act on a payment page's address or a session id as a payer would.
 
         `outcome`: pay, pay_later, decline, start_authentication, authenticate,
-        fail_authentication, abandon or pay_without_returning. The answer is not followed, so that a test sees where it leads.
+        fail_authentication, abandon or pay_without_returning. The answer is not followed, so
+        that a test sees where it leads.
         """
         path = url if url.startswith("http") else f"/pay/{url}"
         return self.http.post(path, data={"outcome": outcome, **form}, follow_redirects=False)
