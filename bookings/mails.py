@@ -61,7 +61,7 @@ def capture_failed(
     booking: Booking, *, amount: Money, payment: str, until: datetime
 ) -> list[Notification]:
     """It is theirs, but their bank did not hand the money over: pay again by then."""
-    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
     return _mail(
         "capture_failed", booking, once=payment, pay_again_url=pay_again_url(booking), **said
     )
@@ -71,7 +71,7 @@ def processing(
     booking: Booking, *, amount: Money, payment: str, until: datetime
 ) -> list[Notification]:
     """Their bank takes its time; so long the slot is kept."""
-    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
     return _mail("processing", booking, once=payment, **said)
 
 
@@ -85,7 +85,7 @@ def payment_failed(booking: Booking, *, amount: Money, payment: str) -> list[Not
     return _mail("payment_failed", booking, once=payment, amount=str(amount))
 
 
-def _said(goodwill: Money | None) -> dict[str, str]:
+def _said(goodwill: Money | None) -> dict[str, Any]:
     return {"goodwill": str(goodwill) if goodwill else ""}
 
 

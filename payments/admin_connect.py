@@ -23,14 +23,14 @@ class ConnectedWorkspaceAdmin(WorkspaceAdmin):
     """The members app's admin of a workspace, with what only payments knows."""
 
     actions_detail = ("connect", "ask_stripe")
-    fieldsets = (
+    fieldsets: Any = (
         *WorkspaceAdmin.fieldsets[:-1],
         (
             "Stripe",
             {
                 "fields": (
                     "charges", "stripe_account_id", "account_status",
-                    "application_fee_basis_points", "refund_application_fee",
+                    "application_fee_basis_points",
                 )
             },
         ),

@@ -1,13 +1,12 @@
 """Connecting a workspace to Stripe from its admin page."""
 
-from typing import Any
-
 import pytest
 
 from bookings.models import Resource
 from members.models import Workspace
 from tests.admin.conftest import SignIn
 from tests.admin.support import change, changelist, deed
+from tests.factories import WorkspaceFactory
 from tests.pages.support import text
 from tests.support.sandbox import SandboxClient
 
@@ -42,7 +41,8 @@ def test_the_button_leads_to_stripe_and_back(
     assert answer.status_code == 302
     assert answer.url.startswith(f"{sandbox.url}/connect/")
     page = text(browser.get(change(room.workspace)))
-    assert "It cannot take payments; Stripe's questions are not all answered (missing:" in page
+    assert "It cannot take payments;" in page
+    assert "questions are not all answered (missing:" in page
 
     sandbox.http.get(answer.url)
     back = sandbox.http.post(answer.url, data={"outcome": "complete"}, follow_redirects=False)
@@ -50,7 +50,8 @@ def test_the_button_leads_to_stripe_and_back(
     page = browser.get(deed(room.workspace, "ask_stripe"), follow=True)
 
     assert f"{room.workspace.name} can take payments." in text(page)
-    assert "It can take payments; Stripe's questions are answered." in text(page)
+    assert "It can take payments;" in text(page)
+    assert "questions are answered. Seen" in text(page)
     again = sandbox.http.get(answer.url, follow_redirects=False)
     assert again.headers["Location"].endswith(deed(room.workspace, "connect")), "a used link"
 
@@ -71,7 +72,7 @@ def test_stripe_away_says_so(as_role: SignIn, room: Resource, sandbox: SandboxCl
     page = as_role("owner").post(deed(room.workspace, "connect"), {"reason": ""})
 
     assert page.status_code == 422
-    assert "Stripe does not answer" in text(page) or "does not answer" in text(page)
+    assert "does not answer" in text(page)
     room.workspace.refresh_from_db()
     assert room.workspace.stripe_account_id == ""
 
@@ -85,9 +86,7 @@ def test_only_owners_may(as_role: SignIn, room: Resource, role: str, name: str) 
 
 
 def test_another_workspaces_owner_may_not(as_role: SignIn, room: Resource) -> None:
-    from tests.factories import WorkspaceFactory
-
-    other: Any = WorkspaceFactory()
+    other = WorkspaceFactory()
     assert as_role("owner").get(deed(other, "connect")).status_code == 404
     assert as_role("owner").get(changelist(Workspace)).status_code == 200
 

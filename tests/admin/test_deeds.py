@@ -273,6 +273,8 @@ def test_owners_change_holds_not_money_settings(as_role: SignIn, room: Resource)
         "hold_ttl_seconds": "20", "hold_extension_seconds": "5", "checkout_grace_seconds": "30",
         "max_live_holds_per_member": "3", "max_live_holds_per_visitor": "3",
         "max_live_holds_per_address": "20", "charges": "direct", "stripe_account_id": "acct_1",
+        "goodwill_credit_minor": "0", "pay_again_seconds": "86400",
+        "processing_limit_seconds": "259200",
     }  # fmt: skip
     response = as_role("owner").post(change(workspace), form)
     assert response.status_code == 302, response.context["adminform"].form.errors
