@@ -188,6 +188,15 @@ class ResourceAdmin(ScopedAdmin):
                 )
             },
         ),
+        (
+            "Cancelling",
+            {
+                "fields": (
+                    ("cancel_free_hours", "cancel_partial_hours"),
+                    ("cancel_partial_percent", "cancel_fee_minor"),
+                )
+            },
+        ),
     )
 
     @display(description="units", ordering="capacity")

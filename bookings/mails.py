@@ -91,7 +91,7 @@ def capture_failed(
     booking: Booking, *, amount: Money, payment: str, until: datetime
 ) -> list[Notification]:
     """It is theirs, but their bank did not hand the money over: pay again by then."""
-    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
     return _mail(
         "capture_failed", booking, once=payment, pay_again_url=pay_again_url(booking), **said
     )
@@ -101,7 +101,7 @@ def processing(
     booking: Booking, *, amount: Money, payment: str, until: datetime
 ) -> list[Notification]:
     """Their bank takes its time; so long the slot is kept."""
-    said = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
     return _mail("processing", booking, once=payment, **said)
 
 

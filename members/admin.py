@@ -74,6 +74,18 @@ class WorkspaceAdmin(ScopedAdmin):
                 )
             },
         ),
+        (
+            "Cancelling",
+            {
+                "fields": (
+                    "cancel_free_hours",
+                    "cancel_partial_hours",
+                    "cancel_partial_percent",
+                    "cancel_fee_minor",
+                )
+            },
+        ),
+        ("Receipts", {"fields": ("tax_name", "tax_basis_points")}),
         ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
         (
             "Stripe",
@@ -101,13 +113,21 @@ class WorkspaceAdmin(ScopedAdmin):
         """Money's side of a workspace is the platform's to change; prices keep their currency."""
         if obj is None or access_of(request).everything:
             return ()
-        return ("currency", "charges", "stripe_account_id", "application_fee_basis_points")
+        return (
+            "currency",
+            "charges",
+            "stripe_account_id",
+            "application_fee_basis_points",
+            "refund_application_fee",
+        )
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.prepopulated_fields if obj is None else {}
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
+            if "stripe_account_id" in form.changed_data:  # what was seen was another account's
+                obj.stripe_charges_enabled, obj.stripe_seen_at = False, None
             super().save_model(request, obj, form, change)
             return
         data = form.cleaned_data

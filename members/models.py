@@ -127,6 +127,7 @@ class Workspace(models.Model):
     stripe_details_submitted = models.BooleanField(default=False, editable=False)
     stripe_disabled_because = models.CharField(max_length=200, blank=True, editable=False)
     stripe_seen_at = models.DateTimeField(null=True, editable=False)
+    stripe_next_look_at = models.DateTimeField(null=True, editable=False)
     refund_application_fee = models.BooleanField(
         default=True, help_text="A refund gives our fee back too, in proportion."
     )
@@ -193,6 +194,11 @@ class Workspace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def takes_payments(self) -> bool:
+        """Whether the account that is charged can be; the platform's own always can."""
+        return self.charges == self.Charges.PLATFORM or self.stripe_charges_enabled
 
     @property
     def charging_account(self) -> str:

@@ -26,6 +26,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
 from payments import admin_findings as admin_findings

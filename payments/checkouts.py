@@ -30,7 +30,7 @@ from holds.models import Hold
 from holds.selectors import is_live
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Member, Workspace
-from payments import credit_spending, delayed, settlement, stripe_api, unpaid
+from payments import connect, credit_spending, delayed, settlement, stripe_api, unpaid
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
@@ -77,7 +77,8 @@ def start(
     `credit_minor` is spent of the credit of `credit_of` (the booking's member unless given), the
     card is asked for the rest; a page that is open with another amount of credit is closed first.
     Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
-    (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit and CheckoutReplaced (409),
+    (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit, CheckoutReplaced and
+    ChargesNotEnabled (409),
     MoreCreditThanOwed and RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
     """
     hold = Hold.objects.select_related("booking__member").filter(pk=hold_id).first()
@@ -125,6 +126,7 @@ def _prepare(
             raise HoldExpired
         wish.check(money.due)
         _contact(money.booking, email, name)
+        connect.refuse_unless_charging(money.booking.workspace, money.due.amount_minor)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)

@@ -10,6 +10,12 @@ class PaymentInProgress(DomainError):
     detail = "A payment for this slot is being settled."
 
 
+class ChargesNotEnabled(DomainError):
+    code = "charges_not_enabled"
+    status = 409
+    detail = "This cannot be paid for yet. Nothing was charged."
+
+
 class PayAgainOver(DomainError):
     code = "pay_again_over"
     status = 410

@@ -14,7 +14,7 @@ from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.selectors import live_of_visitor
 from members.models import Member, Workspace
-from payments import checkouts
+from payments import checkouts, connect
 from payments.errors import PaymentInProgress
 
 T = TypeVar("T")
@@ -78,8 +78,11 @@ def place(
     token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
 ) -> Hold:
-    """Claim inside the caller's transaction (see `holds.claims.claim`), itself within `placed`."""
-    return services.claim(
+    """Claim inside the caller's transaction (see `holds.claims.claim`), itself within `placed`.
+
+    Raises ChargesNotEnabled (409) besides: nobody holds what they could not pay for.
+    """
+    hold = services.claim(
         workspace=workspace,
         lines=lines,
         claimant=claimant,
@@ -87,6 +90,8 @@ def place(
         token=token,
         ttl_seconds=ttl_seconds,
     )
+    connect.refuse_unless_charging(workspace, hold.booking.total_minor)
+    return hold
 
 
 def let_go(*, hold_id: UUID, actor: Actor, reason: str = "") -> Hold:

@@ -17,7 +17,7 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import checkouts, credit_spending, findings, unpaid
+from payments import checkouts, connect, credit_spending, findings, unpaid
 from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Due, Finding
@@ -49,6 +49,7 @@ def _prepared(booking_id: UUID, success_url: str, cancel_url: str) -> Checkout:
         until = money.due.pay_again_until
         if not unpaid.owes_again(money) or until is None or until <= money.now:
             raise PayAgainOver
+        connect.refuse_unless_charging(money.booking.workspace, money.due.amount_minor)
         return checkouts.next_for(money, success_url, cancel_url)
 
 

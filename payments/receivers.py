@@ -9,18 +9,24 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from djstripe.event_handlers import djstripe_receiver, handle_other_event
+from djstripe.event_handlers import (
+    djstripe_receiver,
+    handle_account_updated_event,
+    handle_other_event,
+)
 from djstripe.models import Event
 from djstripe.signals import WEBHOOK_SIGNALS
 
 from config.kernel import rows
-from payments import disputes, refunding
+from payments import connect, disputes, refunding
 from payments.models import Checkout, Payment, Signal
 from payments.states import FAILED, SUCCEEDED
 
 log = logging.getLogger(__name__)
 
+ACCOUNT_EVENTS = ("account.application.deauthorized", "account.updated")
 EVENTS = (
+    *ACCOUNT_EVENTS,
     "checkout.session.async_payment_failed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.completed",
@@ -38,12 +44,23 @@ ALL_EVENTS = (*EVENTS, *REFUND_EVENTS, *DISPUTE_EVENTS)
 
 for _name in ALL_EVENTS:
     WEBHOOK_SIGNALS[_name].disconnect(handle_other_event, sender=Event)
+WEBHOOK_SIGNALS["account.updated"].disconnect(handle_account_updated_event, sender=Event)
 
 
-@djstripe_receiver(list(EVENTS))
+@djstripe_receiver(list(ACCOUNT_EVENTS))
+def take_account_hint(sender: type[Event], event: Event, **kwargs: Any) -> None:
+    """Write down that an account is to be looked at; it comes through the Connect endpoint."""
+    data = event.stripe_data
+    if not connect.is_of_other_mode(data) and data.get("account"):
+        connect.take_account_hint(data["account"])
+
+
+@djstripe_receiver([name for name in EVENTS if name not in ACCOUNT_EVENTS])
 def take_hint(sender: type[Event], event: Event, **kwargs: Any) -> None:
     """Write down that a Checkout may have moved. What is not ours is left alone."""
     data = event.stripe_data
+    if connect.is_of_other_mode(data):
+        return
     checkout = _checkout(data["data"]["object"])
     if checkout is None:
         log.info("event %s is about nothing of ours", event.id)

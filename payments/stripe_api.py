@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from config.kernel.errors import TemporarilyUnavailable
+from members.models import Workspace
 from payments.models import Checkout, Payment, Refund
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,17 @@ class Session:
     email: str
     name: str
     intent: Intent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What Stripe says of a connected account; `missing` names what it still asks for."""
+
+    id: str
+    charges_enabled: bool
+    details_submitted: bool
+    disabled_because: str
+    missing: list[str]
 
 
 def create_session(checkout: Checkout) -> Session:
@@ -201,6 +213,40 @@ def find_refund(refund: Refund) -> GivenBack | None:
     return None
 
 
+def fetch_account(account_id: str) -> Account | None:
+    """A connected account as it is now; None when it does not let us act for it any more."""
+    try:
+        return _account(_call(lambda: client().v1.accounts.retrieve(account_id)))
+    except StripeDown as error:
+        if isinstance(error.__cause__, stripe.PermissionError):
+            return None
+        raise
+
+
+def create_account(workspace: Workspace) -> Account:
+    """Make the workspace's account; a repeat gives the same one. Raises StripeDown.
+
+    The key names the account there was before, so that one that cut us off can be followed by
+    another. Parameters never change with the row, or the key would not fit them.
+    """
+    params: Any = {"type": "standard", "metadata": {"workspace": str(workspace.pk)}}
+    options = _options("", key=f"account:{workspace.pk}:{workspace.stripe_account_id or 'first'}")
+    return _account(
+        _refused_is_down(lambda: client().v1.accounts.create(params=params, options=options))
+    )
+
+
+def account_link(account_id: str, *, return_url: str, refresh_url: str) -> str:
+    """A fresh link to an account's onboarding; it serves once and for minutes."""
+    params: Any = {
+        "account": account_id,
+        "type": "account_onboarding",
+        "return_url": return_url,
+        "refresh_url": refresh_url,
+    }
+    return _refused_is_down(lambda: client().v1.account_links.create(params=params)).url
+
+
 @lru_cache(maxsize=1)
 def client() -> stripe.StripeClient:
     """The client of this process, made at first use and so after any fork."""
@@ -230,6 +276,15 @@ def _call(work: Callable[[], T]) -> T:
             log.error("Stripe does not accept our key or account: %s", error)
             raise StripeDown from error
         raise StripeRefused(error.code or "", str(error.user_message or error)) from error
+
+
+def _refused_is_down(work: Callable[[], T]) -> T:
+    """For calls that are never refused for a reason that whoever asked could mend."""
+    try:
+        return _call(work)
+    except StripeRefused as error:
+        log.error("Stripe refused: %s", error)
+        raise StripeDown(f"Stripe says: {error}") from error
 
 
 def _outside() -> None:
@@ -317,6 +372,17 @@ def _session(found: stripe.checkout.Session) -> Session:
         email=(details and details.email) or found.customer_email or "",
         name=(details and details.name) or "",
         intent=_intent(intent) if isinstance(intent, stripe.PaymentIntent) else None,
+    )
+
+
+def _account(found: stripe.Account) -> Account:
+    asks = found.requirements
+    return Account(
+        id=found.id,
+        charges_enabled=bool(found.charges_enabled),
+        details_submitted=bool(found.details_submitted),
+        disabled_because=(asks and asks.disabled_reason) or "",
+        missing=list((asks and asks.currently_due) or []),
     )
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
-from payments import carrying, checkouts, pay_again, refunding, settlement
+from payments import carrying, checkouts, connect, pay_again, refunding, settlement
 from payments.credits import expire_due
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
@@ -72,6 +72,12 @@ def close_ended(checkout_id: str) -> str:
     return checkouts.close(checkout.pk)
 
 
+@shared_task(name="payments.look_at_account")
+def look_at_account(workspace_id: str) -> bool:
+    """A webhook hinted at a workspace's account: ask how it stands."""
+    return connect.look(UUID(workspace_id))
+
+
 @shared_task(name="payments.sweep")
 def sweep() -> dict[str, int]:
     """The self-heal: what a kick, a webhook or a crash left undone, in bounded batches."""
@@ -81,6 +87,7 @@ def sweep() -> dict[str, int]:
         "checkouts": _each(_look_at, _due_looks(now), until),
         "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
         "refunds": _each(refunding.carry_out, refunding.due_for_a_try(limit=_BATCH), until),
+        "accounts": _each(connect.look, connect.due_for_a_look(limit=_BATCH), until),
         "unpaid": _each(pay_again.give_up, pay_again.overdue(limit=_BATCH), until),
     }
 

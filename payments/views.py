@@ -34,7 +34,7 @@ from members.pages import (
 from members.visitors import visitor_of
 from payments import checkouts, holding
 from payments.credit_spending import CREDIT_REFUSALS
-from payments.errors import CheckoutReplaced
+from payments.errors import ChargesNotEnabled, CheckoutReplaced
 from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
 from payments.selectors import verdict_page
@@ -104,7 +104,7 @@ def _not_placed(
     """Nothing is held and nothing was charged: say why, and offer what is near."""
     if error is not None and error.status == 503:
         return problem_page(request, error)
-    offered = problem["status"] in {409, 410, 422}
+    offered = problem["status"] in {409, 410, 422} and problem["code"] != ChargesNotEnabled.code
     words = {
         "workspace": resource.workspace,
         "resource": resource,
@@ -138,18 +138,30 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return see_other(reverse("holds:hold", args=[token]))
     except TemporarilyUnavailable:
         return pages.page(request, hold, form=form, trouble="unavailable", status=503)
-    after_paying_url = reverse("payments:return", args=[manage_token(hold.booking)])
-    if answer.status == 410:
-        return see_other(reverse("holds:hold", args=[token]))
-    if answer.status >= 400 and answer.body["code"] in CREDIT_REFUSALS:
-        why = answer.body["detail"]
-        return pages.page(request, hold, form=form, trouble="credit", why=why, status=409)
-    if answer.status >= 400:  # paid, or being paid: the page after paying tells
-        return see_other(after_paying_url)
+    if answer.status >= 400:
+        return _not_started(request, hold, form, answer)
     url = answer.body["url"]
     if url is None or (answer.replayed and not _is_open(url)):
-        return see_other(after_paying_url)
+        return see_other(_after_paying(hold))
     return see_other(url)
+
+
+def _not_started(
+    request: HttpRequest, hold: Hold, form: ContactForm, answer: Answer
+) -> HttpResponse:
+    """No page to pay on: the hold page says why, or the page after paying what came of it."""
+    code, why = answer.body["code"], answer.body["detail"]
+    if code == ChargesNotEnabled.code:
+        return pages.page(request, hold, form=form, trouble=code, status=409)
+    if code in CREDIT_REFUSALS:
+        return pages.page(request, hold, form=form, trouble="credit", why=why, status=409)
+    if answer.status == 410:
+        return see_other(reverse("holds:hold", args=[hold.token]))
+    return see_other(_after_paying(hold))  # paid, or being paid
+
+
+def _after_paying(hold: Hold) -> str:
+    return reverse("payments:return", args=[manage_token(hold.booking)])
 
 
 def _started(

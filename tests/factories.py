@@ -28,6 +28,10 @@ class WorkspaceFactory(DjangoModelFactory):
     timezone = "Pacific/Auckland"
     currency = "NZD"
     contact_email = "desk@example.test"
+    stripe_charges_enabled = factory.LazyAttribute(
+        lambda workspace: bool(getattr(workspace, "stripe_account_id", ""))
+    )
+    stripe_seen_at = factory.LazyFunction(lambda: datetime.now(UTC))
 
 
 class MemberFactory(DjangoModelFactory):

@@ -274,6 +274,10 @@ def test_owners_change_holds_not_money_settings(as_role: SignIn, room: Resource)
         "max_live_holds_per_member": "3", "max_live_holds_per_visitor": "3",
         "max_live_holds_per_address": "20", "charges": "direct", "stripe_account_id": "acct_1",
         "goodwill_credit_minor": "500", "credit_valid_days": "90",
+        "pay_again_seconds": "86400",
+        "processing_limit_seconds": "259200", "cancel_free_hours": "48",
+        "cancel_partial_hours": "12", "cancel_partial_percent": "50", "cancel_fee_minor": "0",
+        "tax_name": "GST", "tax_basis_points": "1500",
     }  # fmt: skip
     response = as_role("owner").post(change(workspace), form)
     assert response.status_code == 302, response.context["adminform"].form.errors
