@@ -16,6 +16,7 @@ from config.kernel import clock
 from holds.models import Hold
 from holds.selectors import is_live
 from members.models import Member
+from payments.receipts import of_booking
 from payments.selectors import Summary, money_of_many
 
 _RECENT_PAST = 50
@@ -130,6 +131,7 @@ def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, A
         "voided": _voided(truth.money) if is_lost else None,
         "offers": nearest(truth.lines, booking) if is_lost else [],
         "is_live": is_live(hold, now),
+        "receipts": of_booking(booking) if verdict == "confirmed" else [],
         "slim": True,
     }
 
