@@ -17,6 +17,7 @@ from holds.models import Hold
 from holds.selectors import is_live
 from members.models import Member
 from payments import goodwill
+from payments.receipts import of_booking
 from payments.selectors import Summary, money_of_many
 
 _RECENT_PAST = 50
@@ -133,6 +134,7 @@ def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, A
         "rebook": rebook_token(booking) if verdict in {"lost", "failed"} else "",
         "offers": nearest(truth.lines, booking) if is_lost else [],
         "is_live": is_live(hold, now),
+        "receipts": of_booking(booking) if verdict == "confirmed" else [],
         "slim": True,
     }
 

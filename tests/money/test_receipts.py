@@ -14,7 +14,7 @@ from tests.admin.support import confirmed, payment
 from tests.core.threads import together
 from tests.factories import WorkspaceFactory, make_room
 from tests.money.refunds_support import ask, give_back, paid
-from tests.money.support import mails
+from tests.money.support import mails, return_path
 from tests.pages.support import text
 from tests.support.sandbox import SandboxClient
 
@@ -57,6 +57,8 @@ def test_a_payment_has_a_receipt_and_the_mail_shows_it(
         assert "NZ$5.87" in mail[kind]
         assert receipts.address(receipt, booking) in mail[kind]
     assert mails(held).count("confirmation") == 1
+    paid_page = client.get(return_path(held)).content.decode()
+    assert receipts.address(receipt, booking) in paid_page
 
 
 def test_a_refund_has_a_note_of_its_own(sandbox: SandboxClient, client: Client) -> None:
