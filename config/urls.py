@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
     re_path(r"^media/(?P<path>.+)$", media.serve, name="media"),
     path("api/v1/", include("config.api_urls")),
+    path("admin/", include("payments.admin_urls")),
     path("admin/", admin.site.urls),
     path("", include("payments.urls")),
     path("", include("holds.urls")),

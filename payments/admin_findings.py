@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
@@ -22,7 +22,6 @@ from members.admin_filters import OpeningFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
 from payments.models import Finding
-from payments.money_and_slots import money_and_slots
 from payments.reconciler import deeds
 
 SEVERITIES = {"high": "danger", "medium": "warning", "low": "info"}
@@ -104,18 +103,6 @@ class FindingAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("workspace")
 
-    def get_urls(self) -> list[Any]:
-        page = self.admin_site.admin_view(self._standing)
-        return [
-            path("money-and-slots/", page, name="payments_money_and_slots"),
-            *super().get_urls(),
-        ]
-
-    def _standing(self, request: HttpRequest) -> HttpResponse:
-        if not self.has_module_permission(request):
-            return HttpResponseRedirect(reverse("admin:index"))
-        return money_and_slots(request)
-
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what can be done about this one."""
         finding = self.get_queryset(request).filter(pk=object_id).first()
@@ -142,7 +129,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @display(description="last seen", ordering="last_seen_at")
     def last_seen_shown(self, finding: Finding) -> str:
-        return f"{said_moment(finding.last_seen_at, _zone(finding))}, {finding.seen} times"
+        return f"{said_moment(finding.last_seen_at, _zone(finding))}, {finding.seen} ×"
 
     @display(description="closed", ordering="closed_at")
     def closed_shown(self, finding: Finding) -> str:
@@ -278,7 +265,7 @@ class FindingAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(self.change_url(finding.pk))
         if request.method == "POST" and form.is_valid() and _did(finding, form, perform):
             messages.success(request, done)
-            return HttpResponseRedirect(reverse("admin:payments_money_and_slots"))
+            return HttpResponseRedirect(reverse("payments_admin:money_and_slots"))
         context = self.admin_site.each_context(request) | {
             "title": title,
             "finding": finding,

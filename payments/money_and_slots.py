@@ -8,13 +8,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Case, Count, IntegerField, QuerySet, Sum, Value, When
 from django.db.models.functions import TruncWeek
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from config.kernel.clock import now as database_now
-from members.admin_scope import Access, access_of, zone_of
+from members.admin_scope import Access, access_of, is_clerk, zone_of
 from members.admin_words import said_moment
+from payments.admin_findings import offered
 from payments.models import CheckRun, Finding, Signal
 from payments.reconciler import deeds, registry
 from payments.reconciler.base import rows
@@ -62,7 +63,9 @@ class Figure:
 
 
 def money_and_slots(request: HttpRequest) -> HttpResponse:
-    """The page."""
+    """The page, for whoever has a role somewhere."""
+    if not is_clerk(request):
+        return HttpResponseRedirect(reverse("admin:index"))
     context = admin.site.each_context(request) | {
         "title": "Money and slots",
         "standing": standing(request),
@@ -219,8 +222,6 @@ def _by_week(found: QuerySet, column: str) -> dict[Any, int]:
 
 
 def _queue(open_ones: QuerySet[Finding], zone: str) -> list[dict[str, Any]]:
-    from payments.admin_findings import offered
-
     rank = Case(
         When(severity=Finding.Severity.HIGH, then=Value(0)),
         When(severity=Finding.Severity.MEDIUM, then=Value(1)),

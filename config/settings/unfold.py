@@ -62,7 +62,7 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Money and slots",
                         "icon": "verified",
-                        "link": reverse_lazy("admin:payments_money_and_slots"),
+                        "link": reverse_lazy("payments_admin:money_and_slots"),
                         "permission": "members.admin_scope.is_clerk",
                     },
                     _item("Findings", "flag", "payments_finding"),

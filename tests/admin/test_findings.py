@@ -22,7 +22,7 @@ from tests.admin.support import change, changelist, confirmed, deed, payment, pl
 from tests.factories import MemberFactory, WorkspaceFactory
 
 pytestmark = pytest.mark.django_db
-PAGE = "/admin/payments/finding/money-and-slots/"
+PAGE = "/admin/money-and-slots/"
 
 
 def finding(workspace: Workspace | None, **columns: Any) -> Finding:
@@ -289,4 +289,4 @@ def test_giving_credit_for_it(as_role: SignIn, room: Resource) -> None:
 
 
 def test_the_addresses_are_what_the_page_links(as_role: SignIn) -> None:
-    assert reverse("admin:payments_money_and_slots") == PAGE
+    assert reverse("payments_admin:money_and_slots") == PAGE
