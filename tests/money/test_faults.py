@@ -232,7 +232,7 @@ def test_an_authorisation_that_ran_out_before_settlement_is_not_confirmed(
     (intent,) = intents_of(sandbox, held)
     sandbox.api("POST", f"/v1/payment_intents/{intent['id']}/cancel")
 
-    assert settle(checkout) == "unpaid"
+    assert settle(checkout) == "failed"
     heal()
 
     assert payment_of(checkout).state == "failed"
