@@ -30,7 +30,7 @@ from holds.models import Hold
 from holds.selectors import is_live
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Member, Workspace
-from payments import connect, credit_spending, delayed, settlement, stripe_api, unpaid
+from payments import connect, credit_spending, delayed, receipts, settlement, stripe_api, unpaid
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_money
@@ -168,6 +168,7 @@ def _settle_by_credit(money: LockedMoney, wish: Wish, actor: Actor) -> None:
     rows.insert([paid])
     _settle_nothing(money, actor)
     credit_spending.spend(money, wish, checkout=None, actor=actor)
+    rows.insert([receipts.for_payment(money.booking, money.due, None, money.now)])
 
 
 def _credit_is_out(money: LockedMoney, wish: Wish) -> bool:

@@ -27,12 +27,18 @@ def are_taken(workspace: Workspace, currency: str) -> bool:
     return workspace.takes_delayed_methods and currency in DELAYED_METHODS
 
 
-def follow(money: LockedMoney, checkout: Checkout, payment: Payment) -> None:
-    """What follows when a payment begins to be processed, or fails after its session is over."""
+def follow(money: LockedMoney, checkout: Checkout, payment: Payment, before: str) -> None:
+    """What follows when a payment begins to be processed, or fails after its session is over.
+
+    `before` is the state it was in: one that never was under way kept no slot, so a hold that is
+    still live stays as it was promised, and can be paid in another way.
+    """
     if payment.state == PROCESSING:
         _keep_slot(money, payment)
     elif payment.state == FAILED and checkout.state == COMPLETE:
-        _failed(money, payment)
+        is_live = money.hold.state == ACTIVE and money.hold.lapses_at > money.now
+        if before == PROCESSING or not is_live:
+            _failed(money, payment)
 
 
 def refund_of(money: LockedMoney, checkout: Checkout, payment: Payment) -> Refund:

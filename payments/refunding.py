@@ -26,11 +26,11 @@ from config.kernel.locks import locked, require_transaction, retried_on_deadlock
 from config.kernel.money import Money
 from members.models import Member
 from members.people import member_of_address
-from payments import findings, stripe_api
+from payments import credit_spending, findings, stripe_api
 from payments.credits import enter, lock_account
 from payments.errors import NobodyToCredit, NothingToRefund
 from payments.lock_objects import LockedMoney, lock_money
-from payments.models import CreditAccount, CreditEntry, Finding, Payment, Refund
+from payments.models import CreditEntry, Finding, Payment, Refund
 from payments.moves import move_refund
 from payments.shares import Split, across, split
 from payments.standing import BY_REFUND, Standing, left_of, standing_of
@@ -196,29 +196,32 @@ def _credit(money: LockedMoney, refund: Refund, member: Member, actor: Actor) ->
 
 
 def _return_credit(money: LockedMoney, parts: Split, why: _Why) -> None:
-    """Spent credit goes back to the account that it came from."""
-    spent = CreditEntry.objects.filter(due=money.due, kind=CreditEntry.Kind.SPEND)
-    account = CreditAccount.objects.get(pk=spent.values("account")[:1])
+    """Spent credit goes back to where it was taken from."""
     before = CreditEntry.objects.filter(due=money.due, kind=CreditEntry.Kind.RETURNED).count()
-    account = lock_account(
-        workspace=account.workspace, member=account.member, currency=account.currency
-    )
-    entry = enter(
-        account=account,
-        kind=CreditEntry.Kind.RETURNED,
+    entries = credit_spending.return_spent(
+        due=money.due,
         amount_minor=parts.returned_minor,
-        source=BY_REFUND,
         key=f"returned:{money.due.pk}:{before + 1}",
         actor=why.actor,
         reason=why.reason,
-        due=money.due,
+        source=BY_REFUND,
     )
-    data = {"amount_minor": entry.amount_minor, "currency": account.currency, "cause": why.cause}
-    move = Move(money.booking.state, money.now, why.actor, why.reason, data)
+    for entry in entries:
+        _returned(money, entry, why)
+
+
+def _returned(money: LockedMoney, entry: CreditEntry, why: _Why) -> None:
+    booking = money.booking
+    data = {
+        "amount_minor": entry.amount_minor,
+        "currency": entry.account.currency,
+        "cause": why.cause,
+    }
+    move = Move(booking.state, money.now, why.actor, why.reason, data)
     happening = Happening(
-        "credit.returned", entry, money.now, why.actor, why.reason, {"booking": money.booking}
+        "credit.returned", entry, money.now, why.actor, why.reason, {"booking": booking}
     )
-    event = event_for(money.booking, move, from_state=money.booking.state, kind="credit_returned")
+    event = event_for(booking, move, from_state=booking.state, kind="credit_returned")
     rows.insert([event, *rows_for(happening)])
 
 

@@ -161,11 +161,13 @@ def _decide(
         before = payment.state
         _note_intent(checkout, payment, truth.intent)
         if payment.state != before:
-            delayed.follow(money, checkout, payment)
+            delayed.follow(money, checkout, payment, before)
         if payment.state == FAILED:
             credit_spending.give_back(money)
+        if payment.state == PROCESSING or (payment.state == FAILED and before != FAILED):
+            return Outcome(payment.state)
         if payment.state != AUTHORISED:
-            return Outcome(payment.state if payment.state in {PROCESSING, FAILED} else "unpaid")
+            return Outcome("unpaid")
         return _judge(money, checkout, payment, truth, source, gives_up=gives_up)
 
 

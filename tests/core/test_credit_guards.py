@@ -121,7 +121,7 @@ def test_one_account_for_each_member_workspace_and_currency(room: Resource) -> N
         "UPDATE payments_creditentry SET amount_minor = 2000",
         "UPDATE payments_creditentry SET reason = 'another'",
         "DELETE FROM payments_creditentry",
-        "TRUNCATE payments_creditentry",
+        "TRUNCATE payments_creditentry CASCADE",
         "TRUNCATE payments_creditentry, payments_creditaccount CASCADE",
         "DELETE FROM payments_creditaccount",
         "TRUNCATE payments_creditaccount CASCADE",

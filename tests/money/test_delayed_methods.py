@@ -16,7 +16,7 @@ from payments import checkouts, stripe_api, tasks
 from payments.errors import PaymentInProgress
 from payments.holding import let_go
 from payments.models import Checkout, CreditEntry, Payment, Refund
-from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of, tomorrow
+from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of
 from tests.factories import make_room
 from tests.money.support import (
     CANCEL,
@@ -220,7 +220,7 @@ def test_no_frees_the_slot_and_tells(client: Client, sandbox: SandboxClient) -> 
     assert "Your payment did not go through" in text(page)
     assert "/rebook/" in page.content.decode()
     assert hold(line(room)).state == "active", "free for others at once"
-    assert settle(latest(held)) == "failed"
+    assert settle(latest(held)) == "unpaid"
     heal()
     assert mails(held) == ["processing", "payment_failed"]
     assert history(held).count("payment_failed") == 1
@@ -354,15 +354,25 @@ def test_no_after_the_limit_is_only_told(sandbox: SandboxClient) -> None:
     assert not Refund.objects.exists()
 
 
-def test_heard_of_only_when_it_had_failed(sandbox: SandboxClient) -> None:
-    """Every signal of its processing was lost."""
-    room = room_with()
-    held = hold(line(room))
+@pytest.mark.parametrize("late", [False, True])
+def test_heard_of_only_when_it_had_failed(sandbox: SandboxClient, late: bool) -> None:
+    """Every signal of its processing was lost: it kept no slot beyond what was promised."""
+    held = hold(line(room_with()))
     checkout = start(held)
     sandbox.pay(checkout.url, "pay_later")
     answers(sandbox, held, "fail")
+    if late:
+        lapse(held)
 
     assert settle(checkout) == "failed"
-    assert state_of(held) == ("expired", "expired")
-    assert mails(held) == ["payment_failed"]
-    assert tomorrow(9) == booking_of(held).starts_at
+
+    assert payment(held).state == "failed"
+    if late:
+        assert mails(held) == ["payment_failed"]
+        expire_lapsed()
+        assert state_of(held) == ("expired", "expired")
+        assert mails(held) == ["payment_failed"]
+    else:
+        assert state_of(held) == ("active", "pending_payment")
+        assert start(held).pk != checkout.pk, "while there is time it can be paid in another way"
+        assert mails(held) == []
