@@ -9,8 +9,10 @@ import pytest
 import stripe
 from django.core.management import call_command
 
-from payments import checkouts, stripe_api
+from bookings.models import Resource
+from payments import checkouts, connect, stripe_api
 from tests.core.support import hold, lapse, line
+from tests.factories import WorkspaceFactory
 from tests.money.support import (
     heal,
     impatient,
@@ -52,6 +54,14 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     return kept
 
 
+def slow_room(sandbox: SandboxClient, charges: str) -> Resource:
+    """A room that can be paid by methods which are answered days later."""
+    room = room_charging(sandbox, charges)
+    room.workspace.takes_delayed_methods = True
+    room.workspace.save()
+    return room
+
+
 def everything(sandbox: SandboxClient, charges: str) -> None:
     """A run through every call the product makes, the refused ones included."""
     room = room_charging(sandbox, charges)
@@ -75,6 +85,14 @@ def everything(sandbox: SandboxClient, charges: str) -> None:
     lapse(late)
     hold(line(room, 13, 14))
     heal()
+    slow = hold(line(slow_room(sandbox, charges)))
+    pay(sandbox, start(slow), "pay_later")
+    settle(latest(slow))
+    connect.onboarding_link(
+        workspace_id=WorkspaceFactory().pk,
+        return_url="https://book.test/back/",
+        refresh_url="https://book.test/again/",
+    )
     broken = hold(line(room, 14, 15))
     sandbox.fault("error_500_before", match={"operation": "checkout.sessions.create"})
     with pytest.raises(stripe_api.StripeDown):
