@@ -20,7 +20,7 @@ from holds.states import ACTIVE
 from members.models import Workspace
 from payments import checkouts, settlement, stripe_api
 from payments.models import Checkout, Finding, Payment, Refund, Signal
-from payments.receivers import EVENTS
+from payments.receivers import ALL_EVENTS
 from payments.reconciler import evidence
 from payments.reconciler.base import HIGH, HOUR, MEDIUM, MINUTE, Check, Cursor, Page, Seen
 from payments.states import CAPTURE_FAILED as FAILED_CAPTURE
@@ -434,7 +434,7 @@ class UndeliveredEvents(PerAccount):
     def asked(self, what: str, cursor: Cursor) -> dict[str, Any]:
         return {
             "delivery_success": False,
-            "types": list(EVENTS)[:20],
+            "types": list(ALL_EVENTS),
             "created": {"gte": cursor["from"], "lte": cursor["to"]},
         }
 
