@@ -6,7 +6,7 @@ from bookings import mails
 from config.kernel.effects import Happening, kick, on
 from config.kernel.money import Money
 from payments import receipts
-from payments.models import Checkout, Due
+from payments.models import Checkout, Due, Refund
 from payments.states import CAPTURE
 
 
@@ -38,8 +38,13 @@ def close_sessions(happening: Happening) -> list[Due]:
 
 @on("refund.succeeded")
 def tell_refunded(happening: Happening) -> list[Model]:
-    """The note for it, and a mail with it. A payment that was never accepted had no receipt."""
+    """The note for it, and a mail with it. A payment that was never accepted had no receipt.
+
+    For one that came too late the mail went out with the verdict.
+    """
     refund, booking = happening.subject, happening.data["booking"]
+    if refund.cause == Refund.Cause.LATE:
+        return []
     note = None
     if refund.payment.verdict == CAPTURE:
         note = receipts.for_refund(booking, refund, happening.at)
