@@ -27,7 +27,7 @@ def main() -> int:
     if asked.interleavings:
         os.environ["SUREHOLD_THOROUGH"] = "1"
         tests.append("tests/core/test_interleavings.py")
-    return pytest.main(["-q", "-s", "--durations=5", *tests])
+    return pytest.main(["-q", "-s", "-n", "0", "--durations=5", *tests])
 
 
 if __name__ == "__main__":
