@@ -16,7 +16,7 @@ from config.kernel.locks import lock_ids, locked, require_transaction
 # The clock stands outside of the locking part, so that it is read after the lock is had.
 LOCK_IF_FREE = f"""
     SELECT found.*, clock_timestamp() FROM (
-        {RULES_SQL} {ONE_BY_ID} AND r.mode = 'exclusive' AND NOT EXISTS (
+        {RULES_SQL} {ONE_BY_ID} AND NOT EXISTS (
             SELECT 1 FROM bookings_occupancy o
             WHERE o.exclusive AND o.resource_id = r.id AND o.released_at IS NULL
               AND o.during && tstzrange(
@@ -52,10 +52,10 @@ def lock_rules(*, workspace_id: UUID, resource_ids: Iterable[UUID]) -> dict[UUID
 def lock_rules_if_free(
     *, workspace_id: UUID, resource_id: UUID, window: Window
 ) -> tuple[Rules, datetime] | None:
-    """Lock an exclusive resource whose window nobody has; its rules, and the time once locked.
+    """Lock a pool, or an exclusive resource whose window nobody has: rules, and the time then.
 
-    For the usual claim, which needs no second look: what came in while it waited for the lock, the
-    constraint refuses. None is no verdict, and took no lock: the resource may be unknown or a pool,
+    For the usual claim of a room, which needs no second look: what came in while it waited for the
+    lock, the constraint refuses. None is no verdict, and took no lock: the resource may be unknown,
     or there may be somebody, live or lapsed, in the window.
     """
     require_transaction()

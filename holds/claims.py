@@ -216,7 +216,8 @@ def _lock(request: _Claim) -> None:
 def _lock_one(request: _Claim) -> None:
     """The usual claim: one exclusive resource, nobody in the window, and so nothing more to ask.
 
-    Of a crowd, those who come after the first need not wait for the lock.
+    Of a crowd, those who come after the first need not wait for the lock. A pool is looked at under
+    the lock, for what has lapsed there.
     """
     (line,) = request.lines
     workspace_id, resource_id = request.workspace.pk, line.resource_id
@@ -225,7 +226,7 @@ def _lock_one(request: _Claim) -> None:
     )
     if free is not None:
         rules, request.now = free
-        request.rules, request.is_probed = {resource_id: rules}, True
+        request.rules, request.is_probed = {resource_id: rules}, rules.is_exclusive
         return
     known = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])
     if not known:

@@ -455,3 +455,11 @@ def test_a_claim_takes_few_statements_however_many_lines(lines, statements):
         services.claim(workspace=room.workspace, lines=wanted, claimant=ana(), actor=SOMEBODY)
     said = [q["sql"] for q in captured.captured_queries if "SAVEPOINT" not in q["sql"]]
     assert len(said) == statements, said
+
+
+def test_a_claim_on_a_pool_looks_under_the_lock_and_takes_no_more():
+    pool = make_pool(capacity=5)
+    with CaptureQueriesContext(connection) as captured, transaction.atomic():
+        services.claim(workspace=pool.workspace, lines=[line(pool)], claimant=ana(), actor=SOMEBODY)
+    said = [q["sql"] for q in captured.captured_queries if "SAVEPOINT" not in q["sql"]]
+    assert len(said) == 3, said
