@@ -26,6 +26,7 @@ from config.kernel.context import request_id
 from holds.models import Hold
 from members.models import ApiKey, Member, Workspace
 from members.visitors import visitor_known
+from payments.making_good.wishes import wish_of
 from payments.models import FailedAttempt
 
 log = logging.getLogger("surehold.attempts")
@@ -155,7 +156,7 @@ def take_in(said: dict[str, Any], *, is_from_log: bool) -> bool | None:
     if workspace is None:
         return None
     booking = hold.booking if hold else None
-    lines = _lines_of(booking) if booking else _lines_asked(said, workspace)
+    lines = wish_of(booking) if booking else _lines_asked(said, workspace)
     member = Member.objects.filter(pk=said["member"]).first() if said["member"] else None
     row = FailedAttempt(
         id=said["id"],
@@ -195,18 +196,6 @@ def _workspace(said: dict[str, Any]) -> Workspace | None:
         key = ApiKey.objects.select_related("workspace").filter(digest=said["key"]).first()
         return key.workspace if key else None
     return Workspace.objects.filter(slug=said["address"].get("slug", "")).first()
-
-
-def _lines_of(booking: Booking) -> list[dict[str, Any]]:
-    return [
-        {
-            "resource": str(line.resource_id),
-            "start": line.starts_at.isoformat(),
-            "end": line.ends_at.isoformat(),
-            "quantity": line.quantity,
-        }
-        for line in booking.lines.all()
-    ]
 
 
 def _lines_asked(said: dict[str, Any], workspace: Workspace) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from payments import credit_spending, receipts, stripe_api, unpaid
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Due, Payment
 from payments.moves import move_payment
-from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, VOIDED, VOIDING
+from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, REFUND, VOIDED, VOIDING
 from payments.stripe_api import Intent, StripeRefused
 
 log = logging.getLogger(__name__)
@@ -135,25 +135,12 @@ def _capture_failed(money: LockedMoney, payment: Payment) -> None:
     rows.insert([_event(booking, payment, "capture_failed", money.now), *told])
 
 
-def note_refund(
-    booking: Booking, payment: Payment, now: datetime, *, goodwill: Money | None = None
-) -> None:
-    """It was taken at once and goes back. The member is told so, and why."""
-    told = mails.given_back(
-        booking,
-        amount=payment.amount,
-        payment=str(payment.pk),
-        because=payment.verdict_because,
-        goodwill=goodwill,
-    )
-    rows.insert([_event(booking, payment, "payment_refused", now), *told])
-
-
-def note_void(
+def note_refused(
     booking: Booking, payment: Payment, now: datetime, *, goodwill: Money | None = None
 ) -> None:
     """The verdict was to give it back. The member is told so at once, and why."""
-    told = mails.not_charged(
+    tell = mails.given_back if payment.verdict == REFUND else mails.not_charged
+    told = tell(
         booking,
         amount=payment.amount,
         payment=str(payment.pk),

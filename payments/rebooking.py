@@ -11,10 +11,9 @@ from bookings.models import Booking, Line, Resource
 from bookings.states import PENDING_PAYMENT, WITHOUT_OCCUPANCIES
 from config.kernel import clock
 from config.kernel.errors import InvalidInput
-from holds.claims import Claimant, LineRequest
+from holds.claims import LineRequest
 from holds.models import Hold
 from holds.selectors import is_live
-from members.models import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +64,6 @@ def lines_asked(booking: Booking, lines: list[Line], posted: QueryDict) -> list[
     return [
         LineRequest(ln.resource_id, ln.starts_at + by, ln.ends_at + by, ln.quantity) for ln in lines
     ]
-
-
-def claimant_for(
-    booking: Booking, *, member: Member | None, visitor: str, address: str | None
-) -> Claimant:
-    """Whoever has the link, under the name and address that the lost booking had."""
-    return Claimant(
-        member=member,
-        email=booking.email,
-        name=booking.name,
-        visitor=visitor,
-        address=address,
-        limited=True,
-    )
 
 
 def _alike(lost: Line, resource_id: UUID) -> UUID:

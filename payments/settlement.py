@@ -333,7 +333,7 @@ def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> No
         settled_by=source,
         next_try_at=money.now + _RETRY_AFTER,
     )
-    carrying.note_void(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
 
 
 def _refund(
@@ -350,7 +350,7 @@ def _refund(
         settled_by=source,
     )
     rows.insert([delayed.refund_of(money, checkout, payment)])
-    carrying.note_refund(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
 
 
 def _refused(money: LockedMoney, payment: Payment) -> Money | None:

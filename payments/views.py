@@ -16,13 +16,12 @@ from bookings.links import absolute, booking_id_from, manage_token
 from bookings.models import Booking, Resource
 from config.kernel.errors import DomainError, TemporarilyUnavailable
 from holds import pages
-from holds.claims import Claimant, LineRequest
+from holds.claims import LineRequest
 from holds.forms import ContactForm
 from holds.models import Hold
 from members.idempotency import Answer
 from members.pages import (
     actor_of,
-    address_of,
     member_of,
     posted,
     private,
@@ -31,12 +30,12 @@ from members.pages import (
     see_other,
     submitted,
 )
-from members.visitors import visitor_of
 from payments import checkouts, holding
 from payments.credit_spending import CREDIT_REFUSALS
 from payments.errors import ChargesNotEnabled, CheckoutReplaced
 from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
+from payments.placing import placed_once
 from payments.selectors import verdict_page
 from payments.settlement import settle_booking
 from payments.states import OPEN
@@ -53,36 +52,18 @@ def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
     resource = _resource(slug, resource_slug)
     line = line_from(request.POST, resource)
     try:
-        answer = _placed(request, resource, line)
+        answer = placed_once(
+            request,
+            "pages.hold",
+            _asked(resource, line),
+            workspace=resource.workspace,
+            lines=[line],
+        )
     except DomainError as error:
         return _not_placed(request, resource, line, error.as_problem(), error)
     if answer.status >= 400:
         return _not_placed(request, resource, line, answer.body)
     return see_other(reverse("holds:hold", args=[answer.body["token"]]))
-
-
-def _placed(request: HttpRequest, resource: Resource, line: LineRequest) -> Answer:
-    who = Claimant(
-        member=member_of(request),
-        visitor=visitor_of(request),
-        address=address_of(request),
-        limited=True,
-    )
-
-    def work() -> Answer:
-        own = holding.own_in_the_way(
-            workspace=resource.workspace, lines=[line], visitor=who.visitor, member=who.member
-        )
-        hold = holding.place(
-            workspace=resource.workspace,
-            lines=[line],
-            claimant=who,
-            actor=actor_of(request),
-            token=own,
-        )
-        return Answer(201, {"token": hold.token})
-
-    return holding.placed(lambda: submitted(request, "pages.hold", _asked(resource, line), work))
 
 
 def _asked(resource: Resource, line: LineRequest) -> dict[str, Any]:

@@ -11,14 +11,12 @@ from django.views.decorators.http import require_http_methods
 from bookings.models import Resource
 from config.kernel.clock import now as database_now
 from config.kernel.errors import DomainError
-from holds.claims import Claimant, LineRequest
-from members.idempotency import Answer
-from members.pages import actor_of, address_of, member_of, private, says_what_happened, submitted
-from members.visitors import visitor_of
-from payments import holding
+from holds.claims import LineRequest
+from members.pages import private, says_what_happened
 from payments.making_good.mails import apology_id_from
 from payments.making_good.wishes import wished
 from payments.models import Apology
+from payments.placing import placed_once
 from payments.truth import offers
 
 
@@ -32,7 +30,14 @@ def again(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, apology, lines)
     try:
-        answer = _held(request, apology, lines)
+        answer = placed_once(
+            request,
+            "pages.again",
+            {"apology": str(apology.pk)},
+            workspace=apology.workspace,
+            lines=lines,
+            email=apology.email,
+        )
     except DomainError as error:
         if error.status == 503:
             raise
@@ -48,32 +53,6 @@ def _apology(token: str) -> Apology:
     if apology_id is None:
         raise Http404
     return get_object_or_404(Apology.objects.select_related("workspace", "member"), pk=apology_id)
-
-
-def _held(request: HttpRequest, apology: Apology, lines: list[LineRequest]) -> Answer:
-    who = Claimant(
-        member=member_of(request),
-        email=apology.email,
-        visitor=visitor_of(request),
-        address=address_of(request),
-        limited=True,
-    )
-
-    def work() -> Answer:
-        own = holding.own_in_the_way(
-            workspace=apology.workspace, lines=lines, visitor=who.visitor, member=who.member
-        )
-        hold = holding.place(
-            workspace=apology.workspace,
-            lines=lines,
-            claimant=who,
-            actor=actor_of(request),
-            token=own,
-        )
-        return Answer(201, {"token": hold.token})
-
-    asked = {"apology": str(apology.pk)}
-    return holding.placed(lambda: submitted(request, "pages.again", asked, work))
 
 
 def _page(

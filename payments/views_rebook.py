@@ -11,20 +11,15 @@ from bookings.links import lost_booking_id_from, manage_token
 from bookings.models import Booking, Line
 from config.kernel.errors import DomainError
 from holds.claims import LineRequest
-from members.idempotency import Answer
 from members.pages import (
-    actor_of,
-    address_of,
-    member_of,
     posted,
     private,
     problem_page,
     says_what_happened,
     see_other,
-    submitted,
 )
-from members.visitors import visitor_of
-from payments import holding, rebooking
+from payments import rebooking
+from payments.placing import placed_once
 
 
 @require_safe
@@ -46,7 +41,15 @@ def place(request: HttpRequest, token: str) -> HttpResponse:
     lost = rebooking.lines_of(booking)
     lines = rebooking.lines_asked(booking, lost, request.POST)
     try:
-        answer = _placed(request, booking, lines)
+        answer = placed_once(
+            request,
+            "pages.rebook",
+            _asked(booking, lines),
+            workspace=booking.workspace,
+            lines=lines,
+            email=booking.email,
+            name=booking.name,
+        )
     except DomainError as error:
         if error.status == 503:
             return problem_page(request, error)
@@ -56,30 +59,11 @@ def place(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("holds:hold", args=[answer.body["token"]]))
 
 
-def _placed(request: HttpRequest, booking: Booking, lines: list[LineRequest]) -> Answer:
-    visitor, member = visitor_of(request), member_of(request)
-    claimant = rebooking.claimant_for(
-        booking, member=member, visitor=visitor, address=address_of(request)
-    )
-
-    def work() -> Answer:
-        own = holding.own_in_the_way(
-            workspace=booking.workspace, lines=lines, visitor=visitor, member=member
-        )
-        hold = holding.place(
-            workspace=booking.workspace,
-            lines=lines,
-            claimant=claimant,
-            actor=actor_of(request),
-            token=own,
-        )
-        return Answer(201, {"token": hold.token})
-
-    asked = {
+def _asked(booking: Booking, lines: list[LineRequest]) -> dict[str, Any]:
+    return {
         "booking": str(booking.pk),
         "lines": [[str(ln.resource_id), ln.start, ln.end, ln.quantity] for ln in lines],
     }
-    return holding.placed(lambda: submitted(request, "pages.rebook", asked, work))
 
 
 def _page(

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from bookings.models import Booking, BookingEvent, Line
 from members.models import Member, Workspace
+from payments.making_good.wishes import wish_of
 from payments.models import FailedAttempt, Payment
 from payments.states import AUTHORISED, CAPTURED
 
@@ -103,7 +104,7 @@ def _payments(hits: dict[tuple[UUID, str], Hit], payments: QuerySet[Payment]) ->
         hit = _hit(hits, booking.workspace, booking.email)
         hit.member = hit.member or booking.member
         hit.payments.append(payment)
-        hit.wish(_wanted(booking), booking.total_minor)
+        hit.wish(wish_of(booking), booking.total_minor)
 
 
 def _ended_by_us(
@@ -127,19 +128,7 @@ def _cancelled(hits: dict[tuple[UUID, str], Hit], bookings: QuerySet[Booking]) -
         hit = _hit(hits, booking.workspace, booking.email)
         hit.member = hit.member or booking.member
         hit.cancelled.append(booking)
-        hit.wish(_wanted(booking), booking.total_minor)
-
-
-def _wanted(booking: Booking) -> list[dict[str, Any]]:
-    return [
-        {
-            "resource": str(line.resource_id),
-            "start": line.starts_at.isoformat(),
-            "end": line.ends_at.isoformat(),
-            "quantity": line.quantity,
-        }
-        for line in booking.lines.all()
-    ]
+        hit.wish(wish_of(booking), booking.total_minor)
 
 
 def _mark_served(hits: list[Hit], since: datetime) -> None:
