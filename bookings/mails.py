@@ -17,7 +17,10 @@ Shown = dict[str, Any]
 
 def confirmation(booking: Booking, receipt: Shown | None = None) -> list[Notification]:
     """Reference, when, where, a calendar file, the guest's link, and the receipt if one is due."""
-    return _mail("confirmation", booking, receipt=receipt, attachments=[_calendar(booking)])
+    once = f"receipt {receipt['number']}" if receipt else ""
+    return _mail(
+        "confirmation", booking, once=once, receipt=receipt, attachments=[_calendar(booking)]
+    )
 
 
 def cancellation(booking: Booking, reason: str, money: Shown | None = None) -> list[Notification]:

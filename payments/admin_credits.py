@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from config.kernel.errors import DomainError
-from config.kernel.money import Money, exponent
+from config.kernel.money import Money, minor_of
 from members import request_ids
 from members.admin_scope import (
     MANAGER,
@@ -64,12 +64,14 @@ class IssueForm(ReasonForm):
         return data
 
     def _minor(self, amount: Decimal, currency: str) -> int:
-        minor = amount.scaleb(exponent(currency))
-        if minor != minor.to_integral_value():
-            self.add_error("amount", f"{currency} has {exponent(currency)} decimals.")
-        elif not 1 <= minor <= ledger.MAX_MINOR:
+        try:
+            minor = minor_of(amount, currency)
+        except DomainError as error:
+            self.add_error("amount", error.message)
+            return 0
+        if not 1 <= minor <= ledger.MAX_MINOR:
             self.add_error("amount", f"At most {Money(ledger.MAX_MINOR, currency)}.")
-        return int(minor)
+        return minor
 
 
 class IssueToForm(IssueForm):

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from bookings.models import Booking
 from config.kernel.errors import DomainError
-from config.kernel.money import Money, exponent
+from config.kernel.money import Money, minor_of
 from members import request_ids
 from members.admin_scope import staff_actor
 from members.admin_words import Deed, ReasonForm, link, said_moment
@@ -35,11 +35,8 @@ class MoneyForm(ReasonForm):
     field_order = ("refund", "amount", "to", "reason")
 
     def amount_minor(self, currency: str) -> int:
-        """The amount typed, in minor units. Raises DomainError for a fraction of one."""
-        amount: Decimal = (self.cleaned_data["amount"] or Decimal(0)).scaleb(exponent(currency))
-        if amount != int(amount):
-            raise DomainError(f"{self.cleaned_data['amount']} is not an amount of {currency}.")
-        return int(amount)
+        """The amount typed, in minor units. Raises InvalidInput for a fraction of one."""
+        return minor_of(self.cleaned_data["amount"] or Decimal(0), currency)
 
 
 class CancelForm(MoneyForm):

@@ -17,7 +17,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from config.kernel.errors import DomainError
-from config.kernel.money import exponent
+from config.kernel.money import minor_of
 from members.admin_filters import OpeningFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
@@ -296,7 +296,7 @@ def _did(
 def _minor(finding: Finding, amount: Any) -> int:
     booking = deeds.about(finding).booking
     currency = booking.workspace.currency if booking else ""
-    return int(amount.scaleb(exponent(currency)))
+    return minor_of(amount, currency)
 
 
 def _zone(finding: Finding) -> str:

@@ -5,7 +5,6 @@ the balance, refuses one below zero and never lets an entry change.
 """
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -136,8 +135,6 @@ def issue(
         now = database_now()
         if expires_at is not None and expires_at <= now:
             raise InvalidInput("This lies in the past.", field="expires_at")
-        if expires_at is None and workspace.credit_valid_days is not None:
-            expires_at = now + timedelta(days=max(1, workspace.credit_valid_days))
         return enter(
             account=account,
             kind=Kind.GOODWILL,
@@ -146,9 +143,15 @@ def issue(
             key=key,
             actor=actor,
             reason=reason,
-            expires_at=expires_at,
+            expires_at=expires_at or goodwill_expires_at(workspace, now),
             **about,
         )
+
+
+def goodwill_expires_at(workspace: Workspace, now: datetime) -> datetime | None:
+    """Until when goodwill given now can be spent: the workspace's days, at least one, or None."""
+    days = workspace.credit_valid_days
+    return None if days is None else now + timedelta(days=max(1, days))
 
 
 @retried_on_deadlock
@@ -289,17 +292,11 @@ def spendable(account: CreditAccount) -> int:
     return credit_rules.spendable_minor(_grants(account.pk), database_now())
 
 
-def spent_on(due_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Credit that pays for dues, in minor units: spent and not given back. One query."""
-    spent = CreditEntry.objects.filter(due_id__in=list(due_ids), kind__in=SPENDING)
-    sums = spent.order_by().values_list("due_id").annotate(total=Sum("amount_minor"))
-    return {due_id: -total for due_id, total in sums if total}
-
-
 def unbalanced() -> QuerySet[CreditAccount]:
     """Accounts whose balance is not the sum of their entries, or is below zero: none, ever (INV-7).
 
-    For the reconciler: each row has the sum as `entered_minor`. It reads the whole ledger.
+    Each row has the sum as `entered_minor`. It reads the whole ledger; the reconciler asks by the
+    page.
     """
     entered = Coalesce(Sum("entries__amount_minor"), 0)
     rows = CreditAccount.objects.annotate(entered_minor=entered)

@@ -1,6 +1,5 @@
 """Filing what should not be, once per cause, and closing it when the cause is gone."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -10,6 +9,9 @@ from config.kernel.clock import now as database_now
 from config.kernel.context import Actor
 from members.models import Workspace
 from payments.models import Finding
+
+# The key in a finding's evidence under which its fingerprint is kept.
+FINGERPRINT = "fingerprint"
 
 
 def file(
@@ -22,8 +24,13 @@ def file(
     workspace: Workspace | None = None,
     evidence: dict[str, Any] | None = None,
     done: str = "",
+    fingerprint: str = "",
 ) -> Finding:
-    """The open finding of this cause, seen once more; or a new one with its evidence."""
+    """The open finding of this cause, seen once more; or a new one with its evidence.
+
+    `fingerprint` says how it stands: where a check of the reconciler files the same kind, what
+    staff dismissed stays silent until that changes.
+    """
     now = database_now()
     cause = {"kind": kind, "subject_type": subject_type, "subject_id": str(subject_id)}
     with transaction.atomic():
@@ -32,7 +39,7 @@ def file(
             severity=severity,
             workspace=workspace,
             summary=summary[:300],
-            evidence=evidence or {},
+            evidence={**(evidence or {}), FINGERPRINT: fingerprint},
             done=done[:500],
             seen_at=now,
             last_seen_at=now,
@@ -42,16 +49,6 @@ def file(
         if known.pk != made.pk:
             Finding.objects.filter(pk=known.pk).update(last_seen_at=now, seen=F("seen") + 1)
     return known
-
-
-def close_gone(*, kind: str, still: Iterable[str]) -> int:
-    """Close the open findings of a kind whose subjects are not among `still`: how many."""
-    gone = Finding.objects.filter(kind=kind, closed_at=None).exclude(subject_id__in=list(still))
-    return gone.update(
-        closed_at=database_now(),
-        resolution=Finding.Resolution.CAUSE_GONE,
-        closed_by="Surehold",
-    )
 
 
 def resolve(finding: Finding, *, resolution: str, actor: Actor, note: str = "") -> bool:

@@ -1,14 +1,12 @@
 """Credit for a member whose payment came when the slot was gone (design.md §6)."""
 
-from datetime import timedelta
-
 from bookings.models import Booking
 from bookings.states import EXPIRED, PENDING_PAYMENT
 from config.kernel.context import SYSTEM
 from config.kernel.money import Money
 from members.models import Member
 from members.people import member_of_address
-from payments.credits import enter, lock_account
+from payments.credits import enter, goodwill_expires_at, lock_account
 from payments.lock_objects import LockedMoney
 from payments.models import CreditEntry, Payment
 
@@ -29,7 +27,6 @@ def give(money: LockedMoney, payment: Payment) -> Money | None:
     member = _whose(booking)
     if member is None:
         return None
-    days = workspace.credit_valid_days
     entry = enter(
         account=lock_account(workspace=workspace, member=member),
         kind=CreditEntry.Kind.GOODWILL,
@@ -38,7 +35,7 @@ def give(money: LockedMoney, payment: Payment) -> Money | None:
         key=f"goodwill:{payment.pk}",
         actor=SYSTEM,
         reason="The slot was gone when the payment came",
-        expires_at=money.now + timedelta(days=days) if days else None,
+        expires_at=goodwill_expires_at(workspace, money.now),
         due=money.due,
     )
     return Money(entry.amount_minor, workspace.currency)

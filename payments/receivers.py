@@ -19,28 +19,11 @@ from djstripe.signals import WEBHOOK_SIGNALS
 
 from config.kernel import rows
 from payments import connect, disputes, refunding
+from payments.event_names import ACCOUNT_EVENTS, ALL_EVENTS, DISPUTE_EVENTS, EVENTS, REFUND_EVENTS
 from payments.models import Checkout, Payment, Signal
 from payments.states import FAILED, SUCCEEDED
 
 log = logging.getLogger(__name__)
-
-ACCOUNT_EVENTS = ("account.application.deauthorized", "account.updated")
-EVENTS = (
-    *ACCOUNT_EVENTS,
-    "checkout.session.async_payment_failed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "payment_intent.amount_capturable_updated",
-    "payment_intent.canceled",
-    "payment_intent.payment_failed",
-    "payment_intent.succeeded",
-)
-
-REFUND_EVENTS = ("charge.refunded", "refund.created", "refund.failed", "refund.updated")
-DISPUTE_EVENTS = ("charge.dispute.closed", "charge.dispute.created", "charge.dispute.updated")
-# What our webhook endpoints ask Stripe for.
-ALL_EVENTS = (*EVENTS, *REFUND_EVENTS, *DISPUTE_EVENTS)
 
 for _name in ALL_EVENTS:
     WEBHOOK_SIGNALS[_name].disconnect(handle_other_event, sender=Event)

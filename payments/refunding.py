@@ -457,7 +457,9 @@ def file_foreign(payment: Payment, found: dict[str, Any]) -> Finding:
             "payment_intent": payment.payment_intent_id,
             "amount_minor": amount.amount_minor,
             "currency": amount.currency,
+            "due": str(payment.due_id),
         },
+        fingerprint=found["status"],
     )
 
 
@@ -477,6 +479,7 @@ def _file(money: LockedMoney, refund: Refund, kind: str, summary: str) -> None:
             "currency": refund.currency,
             "error": refund.last_error,
         },
+        fingerprint=refund.state,
     )
 
 

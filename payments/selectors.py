@@ -48,13 +48,8 @@ class Summary:
         return next((p for p in self.payments if p.state == PROCESSING), None)
 
 
-def money_of(booking: Booking) -> Summary:
-    """Four queries."""
-    return money_of_many([booking])[booking.pk]
-
-
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """The same for many, in as many queries."""
+    """What each booking's money is, in four queries however many."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):

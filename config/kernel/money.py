@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from config.kernel.errors import InvalidInput
+
 # Currencies whose minor unit is not a hundredth (ISO 4217 exponents).
 _ZERO = [
     "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
@@ -39,6 +41,14 @@ def exponent(currency: str) -> int:
 def round_half_up(amount: Decimal) -> int:
     """A fraction of a minor unit becomes the nearest whole one; a half goes up."""
     return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def minor_of(amount: Decimal, currency: str) -> int:
+    """An amount as people type it, in minor units. Raises InvalidInput for a fraction of one."""
+    minor = amount.scaleb(exponent(currency))
+    if minor != minor.to_integral_value():
+        raise InvalidInput(f"{currency} has {exponent(currency)} decimals.", field="amount")
+    return int(minor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from config.kernel.errors import InvalidInput
 from config.kernel.money import Money, round_half_up
 from members.models import Workspace
 from members.people import member_of_address
-from payments.credits import enter, lock_account
+from payments.credits import enter, goodwill_expires_at, lock_account
 from payments.making_good import hits, mails
 from payments.making_good.hits import Hit
 from payments.models import Apology, CreditEntry, Incident
@@ -175,7 +175,6 @@ def _credited(incident: Incident, hit: Hit) -> CreditEntry | None:
     if not minor:
         return None
     member = hit.member or member_of_address(hit.email)
-    days = hit.workspace.credit_valid_days
     return enter(
         account=lock_account(workspace=hit.workspace, member=member),
         kind=CreditEntry.Kind.GOODWILL,
@@ -184,7 +183,7 @@ def _credited(incident: Incident, hit: Hit) -> CreditEntry | None:
         key=f"incident:{incident.pk}:{hit.email}",
         actor=Actor(SYSTEM.kind, label=incident.created_by),
         reason="We could not serve you",
-        expires_at=clock.now() + timedelta(days=days) if days else None,
+        expires_at=goodwill_expires_at(hit.workspace, clock.now()),
     )
 
 

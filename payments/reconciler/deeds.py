@@ -1,9 +1,8 @@
 """What staff do about a finding: each resolves it with their note, in the deed's transaction."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,8 @@ from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
 from holds import ending
 from members.models import Member
-from payments import findings, reacquire, stripe_api
+from payments import carrying, findings, reacquire, receipts, refunding, stripe_api, unpaid
+from payments import credits as ledger
 from payments.lock_objects import LockedMoney, lock_money
 from payments.models import Checkout, Due, Finding, Payment, Refund
 from payments.moves import move_checkout, move_payment
@@ -53,7 +53,7 @@ class About:
     @property
     def refundable(self) -> Money | None:
         """What refunding would give back: the money too much, or what did not arrive."""
-        if self.due is None or _service("refunding", "request") is None:
+        if self.due is None:
             return None
         amount = 0
         if self.finding.kind in {sums.CAPTURED_WITHOUT_BOOKING, sums.SUM_DIFFERS}:
@@ -65,7 +65,7 @@ class About:
     @property
     def can_credit(self) -> bool:
         """Whether there is somebody to give credit to."""
-        return self.member is not None and _service("credits", "issue") is not None
+        return self.member is not None
 
     @property
     def can_rebook(self) -> bool:
@@ -153,14 +153,14 @@ def dismiss(finding: Finding, *, actor: Actor, note: str) -> None:
 @retried_on_deadlock
 def refund(finding: Finding, *, actor: Actor, note: str) -> None:
     """Give back what `About.refundable` says. Raises what `refunding.request` raises."""
-    amount, booking = about(finding).refundable, about(finding).booking
-    ask = _service("refunding", "request")
-    if amount is None or booking is None or ask is None:
+    it = about(finding)
+    amount, booking = it.refundable, it.booking
+    if amount is None or booking is None:
         raise NotOffered
     with transaction.atomic():
         money = lock_money(booking.pk)
         _resolve(finding, Resolution.REFUNDED, actor, note)
-        ask(
+        refunding.request(
             money,
             amount_minor=amount.amount_minor,
             cause=Refund.Cause.RECONCILER,
@@ -171,13 +171,13 @@ def refund(finding: Finding, *, actor: Actor, note: str) -> None:
 
 def credit(finding: Finding, *, amount_minor: int, actor: Actor, note: str) -> None:
     """Give the booking's member credit in its workspace. Raises what `credits.issue` raises."""
-    it, issue = about(finding), _service("credits", "issue")
+    it = about(finding)
     booking, member = it.booking, it.member
-    if booking is None or issue is None or member is None:
+    if booking is None or member is None:
         raise NotOffered
     with transaction.atomic():
         _resolve(finding, Resolution.CREDITED, actor, note)
-        issue(
+        ledger.issue(
             workspace=booking.workspace,
             member=member,
             amount_minor=amount_minor,
@@ -205,8 +205,14 @@ def rebook(finding: Finding, *, actor: Actor, note: str) -> None:
         bookings_services.confirm(
             money.booking, at=money.now, actor=actor, source="finding", reason=note
         )
-        rows.insert(mails.confirmation(money.booking))
+        rows.insert(mails.confirmation(money.booking, _receipt(money.booking)))
         _resolve(finding, Resolution.REBOOKED, actor, note)
+
+
+def _receipt(booking: Booking) -> dict[str, Any] | None:
+    """The receipt that was made when the money came, as the mail shows it."""
+    found = receipts.of_booking(booking)
+    return receipts.as_shown(found[0], booking) if found else None
 
 
 def _wins_slot(money: LockedMoney) -> bool:
@@ -243,7 +249,7 @@ def _attach(booking_id: UUID, intent: dict[str, Any], account: str) -> None:
         due, workspace = money.due, money.booking.workspace
         if money.booking.state != CONFIRMED:
             raise NotOffered("Only a confirmed booking can take a payment.")
-        if any(payment.verdict == CAPTURE for payment in money.payments):
+        if unpaid.accepted(money.payments) is not None:
             raise NotOffered("That booking has an accepted payment already.")
         came_in = (intent["amount_received"], intent["currency"].upper(), account)
         if came_in != (due.amount_minor, due.currency, workspace.charging_account):
@@ -287,18 +293,9 @@ def _write_payment(money: LockedMoney, intent: dict[str, Any], account: str) -> 
         settled_by="staff",
     )  # fmt: skip
     move_payment(payment, CAPTURED, captured_at=money.now)
-    due.settled_at = money.now
-    due.save(update_fields=["settled_at"])
+    carrying.captured(money.booking, due, payment, money.now)
 
 
 def _resolve(finding: Finding, resolution: str, actor: Actor, note: str) -> None:
     if not findings.resolve(finding, resolution=resolution, actor=actor, note=note):
         raise NotOffered("Somebody has closed it meanwhile.")
-
-
-def _service(module: str, name: str) -> Callable[..., Any] | None:
-    """A service of another part of payments, or None where this release does not have it."""
-    try:
-        return getattr(import_module(f"payments.{module}"), name, None)
-    except ModuleNotFoundError:
-        return None

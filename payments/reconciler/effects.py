@@ -10,11 +10,10 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Refund
 from payments.reconciler.base import HIGH, MEDIUM, MINUTE, Check, Cursor, Page, Seen, rows
+from payments.refunding import HAS_FAILED, NEEDS_SOMEBODY
 
 EFFECTS_OVERDUE = "effects_overdue"
 REFUND_STUCK = "refund_stuck"
-REFUND_FAILED = "refund_failed"
-REFUND_NEEDS_ATTENTION = "refund_needs_attention"
 
 _LATE = timedelta(minutes=10)
 _VERY_LATE = timedelta(hours=1)
@@ -89,7 +88,7 @@ class RefundsStuck(Check):
 
     name = "refunds_stuck"
     looks_for = "refunds that hang, failed or wait for somebody"
-    kinds = (REFUND_STUCK, REFUND_FAILED, REFUND_NEEDS_ATTENTION)
+    kinds = (REFUND_STUCK, HAS_FAILED, NEEDS_SOMEBODY)
     heals = ""
     interval = MINUTE
     batch = 200
@@ -125,7 +124,7 @@ class RefundsStuck(Check):
         return Page(len(found), seen, {"after": str(found[-1]["id"])} if more else None)
 
 
-_KIND_OF = {"failed": REFUND_FAILED, "needs_attention": REFUND_NEEDS_ATTENTION}
+_KIND_OF = {"failed": HAS_FAILED, "needs_attention": NEEDS_SOMEBODY}
 
 
 def _refund(row: dict[str, Any]) -> Seen:

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.db.models import F
 
 from config.kernel.clock import now as database_now
+from payments.findings import FINGERPRINT
 from payments.models import Finding
 from payments.reconciler.base import Check, Seen
 
 _BY = "Surehold"
-_CAUSE = "fingerprint"
 
 
 def file_all(check: Check, seen: Sequence[Seen]) -> int:
@@ -75,7 +75,7 @@ def _of_causes(seen: Sequence[Seen]):  # type: ignore[no-untyped-def]
 
 def _dismissed(seen: Sequence[Seen]) -> set[tuple[tuple[str, str, str], str]]:
     found = _of_causes(seen).filter(resolution=Finding.Resolution.DISMISSED)
-    return {(_cause(finding), finding.evidence.get(_CAUSE, "")) for finding in found}
+    return {(_cause(finding), finding.evidence.get(FINGERPRINT, "")) for finding in found}
 
 
 def _cause(finding: Finding) -> tuple[str, str, str]:
@@ -90,7 +90,7 @@ def _row(seen: Seen, now: datetime) -> Finding:
         subject_id=seen.subject_id,
         workspace_id=seen.workspace_id,
         summary=seen.summary[:300],
-        evidence={**seen.evidence, _CAUSE: seen.fingerprint},
+        evidence={**seen.evidence, FINGERPRINT: seen.fingerprint},
         done=seen.done[:500],
         seen_at=now,
         last_seen_at=now,

@@ -19,10 +19,11 @@ from holds.models import Hold
 from holds.states import ACTIVE
 from members.models import Workspace
 from payments import checkouts, settlement, stripe_api
+from payments.event_names import ALL_EVENTS
 from payments.models import Checkout, Finding, Payment, Refund, Signal
-from payments.receivers import ALL_EVENTS
 from payments.reconciler import evidence
 from payments.reconciler.base import HIGH, HOUR, MEDIUM, MINUTE, Check, Cursor, Page, Seen
+from payments.refunding import FOREIGN
 from payments.states import CAPTURE_FAILED as FAILED_CAPTURE
 from payments.states import CAPTURED, EXPIRED, OPEN
 from payments.stripe_api import Listing, StripeDown, StripeRefused
@@ -30,7 +31,6 @@ from payments.stripe_api import Listing, StripeDown, StripeRefused
 log = logging.getLogger(__name__)
 
 UNEXPLAINED_PAYMENT = "unexplained_payment"
-UNEXPLAINED_REFUND = "refund_not_ours"
 STRIPE_DIFFERS = "stripe_differs"
 ACCOUNT_UNREADABLE = "account_unreadable"
 EVENT_NOT_TAKEN = "event_not_taken"
@@ -108,7 +108,7 @@ class StripePayments(PerAccount):
 
     name = "stripe_payments"
     looks_for = "payments and refunds at Stripe that nothing here explains, or that differ"
-    kinds = (UNEXPLAINED_PAYMENT, UNEXPLAINED_REFUND, STRIPE_DIFFERS, ACCOUNT_UNREADABLE)
+    kinds = (UNEXPLAINED_PAYMENT, FOREIGN, STRIPE_DIFFERS, ACCOUNT_UNREADABLE)
     heals = "settles a payment whose checkout is ours"
     interval = HOUR
     seconds = 60
@@ -179,7 +179,7 @@ class StripePayments(PerAccount):
         """Its window may have passed: ask for the object itself."""
         if finding.kind == ACCOUNT_UNREADABLE:
             return True
-        if finding.kind == UNEXPLAINED_REFUND:
+        if finding.kind == FOREIGN:
             return Refund.objects.filter(stripe_refund_id=finding.subject_id).exists()
         account = finding.evidence.get("account", "")
         try:
@@ -320,7 +320,7 @@ def _refund(account: str, item: dict[str, Any], payment: Payment | None) -> Seen
     money = Money(item["amount"], item["currency"].upper())
     about = payment.due.booking.reference if payment else (account or "the platform")
     return Seen(
-        kind=UNEXPLAINED_REFUND,
+        kind=FOREIGN,
         severity=HIGH if payment else MEDIUM,
         subject_type="stripe_refund",
         subject_id=item["id"],

@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from bookings.models import Booking, Occupancy, Resource
 from config.kernel import clock
+from config.kernel.context import SYSTEM
 from holds.models import Hold
 from members.models import Workspace
-from payments import credits as ledger
 from payments import findings
 from payments.models import CheckRun, CreditEntry, Due, Finding, Payment
 from payments.reconciler import registry
@@ -113,7 +113,7 @@ def test_the_queue_has_its_buttons_and_the_week_its_figures(
     all_checked()
     row = finding(room.workspace)
     healed = finding(room.workspace, kind="capture_stuck", subject_id="2", done="It is captured.")
-    findings.close_gone(kind="capture_stuck", still=[])
+    findings.resolve(healed, resolution=Finding.Resolution.CAUSE_GONE, actor=SYSTEM)
     paid = payment(confirmed(room), settled_by="success_page", decided_at=clock.now())
     Payment.objects.filter(pk=paid.pk).update(captured_at=clock.now())
     finding(room.workspace, kind="sold_twice", subject_type="lines", subject_id="1:2")
@@ -264,7 +264,6 @@ def test_a_payment_at_stripe_is_attached_to_the_booking_that_lacks_it(
 
 
 def test_refunding_what_nothing_explains(as_role: SignIn, room: Resource) -> None:
-    pytest.importorskip("payments.refunding")
     booking, row = lost_but_paid(room)
     browser = as_role("manager")
     assert "Refund NZ$45.00" in browser.get(PAGE).content.decode()
@@ -276,8 +275,6 @@ def test_refunding_what_nothing_explains(as_role: SignIn, room: Resource) -> Non
 
 
 def test_giving_credit_for_it(as_role: SignIn, room: Resource) -> None:
-    if not hasattr(ledger, "issue"):
-        pytest.skip("credit cannot be issued yet")
     member = MemberFactory(email="ana@example.test")
     _, row = lost_but_paid(room)
     said = {"amount": "12.50", "reason": "Sorry"}
@@ -286,6 +283,17 @@ def test_giving_credit_for_it(as_role: SignIn, room: Resource) -> None:
     assert (entry.account.member, entry.amount_minor, entry.reason) == (member, 1250, "Sorry")
     row.refresh_from_db()
     assert row.resolution == "credited"
+
+
+def test_a_fraction_of_a_cent_is_refused_and_nothing_given(as_role: SignIn, room: Resource) -> None:
+    MemberFactory(email="ana@example.test")
+    _, row = lost_but_paid(room)
+    said = {"amount": "1.239", "reason": "Sorry"}
+    response = as_role("manager").post(deed(row, "credit"), said)
+    assert response.status_code == 422
+    assert not CreditEntry.objects.exists()
+    row.refresh_from_db()
+    assert row.closed_at is None
 
 
 def test_the_addresses_are_what_the_page_links(as_role: SignIn) -> None:

@@ -10,11 +10,13 @@ from holds.models import Hold
 from members.models import Notification
 from payments import refunding
 from payments.errors import NothingToRefund, RefundTooLarge
+from payments.findings import resolve
 from payments.lock_objects import lock_money
-from payments.models import Checkout, Payment, Receipt, Refund
+from payments.models import Checkout, Finding, Payment, Receipt, Refund
 from tests.core.support import hold, line
 from tests.core.threads import together
 from tests.factories import make_room
+from tests.money.reconciling import check
 from tests.money.refunds_support import (
     STAFF,
     ask,
@@ -256,6 +258,20 @@ def test_what_was_given_back_past_us_is_refused_by_stripe_and_seen(
     assert "charge_already_refunded" in refund.last_error
     assert len(at_stripe(sandbox, held)) == 1
     assert findings(held) == [("refund_needs_attention", "high", True)]
+
+
+def test_what_staff_dismissed_is_not_told_again_until_it_changes(
+    sandbox: SandboxClient, held: Hold
+) -> None:
+    fault(sandbox, "refund_insufficient_balance", held)
+    refund = give_back(held)
+    row = Finding.objects.get(kind="refund_needs_attention")
+    resolve(row, resolution=Finding.Resolution.DISMISSED, actor=STAFF, note="The bank knows")
+    check("refunds_stuck")
+    assert findings(held) == [("refund_needs_attention", "high", False)]
+    refunding.give_up(refund_id=refund.pk, actor=STAFF, reason="As cash")
+    check("refunds_stuck")
+    assert {kind for kind, _, is_open in findings(held) if is_open} <= {"refund_failed"}
 
 
 # --- Calls that go wrong ------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.urls import reverse
 from djstripe.models import Account, APIKey, WebhookEndpoint
 
-from payments.receivers import ALL_EVENTS
+from payments.event_names import ALL_EVENTS
 
 # How a row is found again: what we wrote into the endpoint's metadata at Stripe.
 ROLE = "surehold"
