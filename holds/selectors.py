@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from bookings.models import Booking
 from holds.models import Hold
 from holds.states import ACTIVE
 from members.models import Member, Workspace
@@ -12,6 +13,11 @@ from members.models import Member, Workspace
 def by_token(token: str) -> Hold | None:
     """The hold that a visitor's token names, with booking and workspace."""
     return Hold.objects.select_related("booking", "workspace").filter(token=token).first()
+
+
+def own_hold(booking: Booking) -> Hold | None:
+    """The hold with which a booking began, of those prefetched; changes have others."""
+    return next((hold for hold in booking.holds.all() if hold.change_id is None), None)
 
 
 def is_live(hold: Hold, now: datetime) -> bool:

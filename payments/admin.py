@@ -302,7 +302,7 @@ def _captured(payments: list[Payment]) -> int:
 def _story(booking: Booking) -> dict[str, Any]:
     """All there is to a booking, for its page: six queries however long its history."""
     zone = booking.workspace.timezone
-    hold = Hold.objects.filter(booking=booking).first()
+    hold = Hold.objects.filter(booking=booking).order_by("-created_at").first()
     payments = list(Payment.objects.filter(due__booking=booking).order_by("created_at"))
     occupancies = booking.occupancies.select_related("resource__location").order_by("during")
     return {

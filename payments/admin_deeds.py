@@ -18,10 +18,11 @@ from members.admin_words import Deed, ReasonForm, link, said_moment
 from members.idempotency import Answer, once
 from payments import cancelling, refunding
 from payments.cancelling import AMOUNT, FULL, NONE, POLICY, Back
+from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Dispute, Due, Payment, Refund
 from payments.standing import Standing, left_of, standing_of
-from payments.states import AUTHORISED, CAPTURE, CAPTURING
+from payments.states import CAPTURE
 
 
 class MoneyForm(ReasonForm):
@@ -66,11 +67,10 @@ def cancellation(request: HttpRequest, booking: Booking, *, effects: list[str], 
     def perform(form: CancelForm) -> None:
         given = form.cleaned_data
         amount = form.amount_minor(booking.currency) if given["refund"] == AMOUNT else None
-        cancelling.cancel(
-            booking_id=booking.pk,
-            actor=staff_actor(request),
-            reason=given["reason"].strip(),
-            back=Back(given["refund"] or POLICY, given["to"] or Refund.To.CARD, amount),
+        back = Back(given["refund"] or POLICY, given["to"] or Refund.To.CARD, amount)
+        actor, reason = staff_actor(request), given["reason"].strip()
+        placed(
+            lambda: cancelling.cancel(booking_id=booking.pk, actor=actor, reason=reason, back=back)
         )
 
     return Deed(
@@ -85,7 +85,7 @@ def cancellation(request: HttpRequest, booking: Booking, *, effects: list[str], 
 
 
 def _money_of_cancelling(booking: Booking) -> list[str]:
-    if Payment.objects.filter(due__booking=booking, state__in=[AUTHORISED, CAPTURING]).exists():
+    if cancelling.is_being_paid(booking):
         return ["A payment is being captured: wait for its outcome, then cancel."]
     by_policy = cancelling.preview(booking)
     if not by_policy.paid.amount_minor:
@@ -233,7 +233,7 @@ def disputes_said(booking: Booking, zone: str) -> list[dict[str, Any]]:
 
 
 def _standing(booking_id: UUID) -> Standing:
-    return standing_of(Due.objects.get(booking_id=booking_id, purpose=Due.Purpose.BOOKING))
+    return standing_of(Due.objects.filter(booking_id=booking_id))
 
 
 def _once(request: HttpRequest, operation: str, subject: str, form: MoneyForm, ask: Any) -> None:

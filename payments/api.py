@@ -35,6 +35,7 @@ from config.pagination import paginated
 from holds.api import HoldReadView, hold_json
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
+from holds.selectors import own_hold
 from members.idempotency import Answer
 from payments import checkouts, holding
 from payments.api_schemas import (
@@ -46,7 +47,7 @@ from payments.api_schemas import (
 from payments.credits import MAX_MINOR, SPENDING
 from payments.holding import Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
-from payments.standing import BY_REFUND, given_back_on, with_given_back
+from payments.standing import GIVEN_BACK, given_back_on, with_given_back
 from payments.states import CAPTURED
 
 MAX_LINES = 20
@@ -224,8 +225,8 @@ class BookingView(ApiView):
 
 
 def bookings_of(workspace: Any) -> QuerySet[Booking]:
-    """A workspace's bookings with all that `booking_json` shows: five queries however many."""
-    returned = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+    """A workspace's bookings with all that `booking_json` shows: six queries however many."""
+    returned = Q(kind=CreditEntry.Kind.RETURNED, source__in=GIVEN_BACK)
     spent = CreditEntry.objects.filter(kind__in=SPENDING).exclude(returned)
     payments = Payment.objects.order_by("created_at", "id")
     dues = Due.objects.prefetch_related(
@@ -233,8 +234,8 @@ def bookings_of(workspace: Any) -> QuerySet[Booking]:
     )
     return (
         Booking.objects.filter(workspace=workspace)
-        .select_related("hold", "member")
-        .prefetch_related("lines", Prefetch("dues", with_given_back(dues)))
+        .select_related("member")
+        .prefetch_related("lines", "holds", Prefetch("dues", with_given_back(dues)))
     )
 
 
@@ -267,7 +268,7 @@ def booking_json(booking: Booking) -> dict[str, Any]:
     captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
     refunded = sum(given_back_on(due) for due in dues)
     credit = -sum(e.amount_minor for due in dues for e in due.credit_entries.all())
-    hold = getattr(booking, "hold", None)
+    hold = own_hold(booking)
     return booking_brief(booking, list(booking.lines.all())) | {
         "start": rfc3339(booking.starts_at),
         "end": rfc3339(booking.ends_at),

@@ -26,6 +26,7 @@ from payments.api_schemas_money_back import (
     RefundSchema,
 )
 from payments.cancelling import CHOICES, POLICY, Back, Preview
+from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Refund
 
@@ -68,7 +69,7 @@ class CancelView(ApiView):
             return Answer(200, booking_json(bookings_of(self.workspace).get(pk=booking_id)))
 
         asked = {"booking": str(booking_id), "body": request.data, "version": version}
-        return self.idempotently("bookings.cancel", asked, work)
+        return placed(lambda: self.idempotently("bookings.cancel", asked, work))
 
 
 class RefundsView(ApiView):

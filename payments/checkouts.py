@@ -33,7 +33,7 @@ from members.models import Member, Workspace
 from payments import connect, credit_spending, delayed, receipts, settlement, stripe_api, unpaid
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
+from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Signal
 from payments.moves import move_checkout
 from payments.states import ABANDONED, COMPLETE, CREATING, EXPIRED, OPEN
@@ -89,7 +89,7 @@ def start(
         wish = Wish(credit_minor, credit_of or credit_spending.owner_of(hold.booking))
     for _ in range(3):
         try:
-            prepared = _prepare(hold.booking_id, success_url, cancel_url, actor, email, name, wish)
+            prepared = _prepare(hold, success_url, cancel_url, actor, email, name, wish)
             break
         except _OtherCredit:
             close_all(hold)
@@ -108,7 +108,7 @@ def start(
 
 @retried_on_deadlock
 def _prepare(
-    booking_id: UUID,
+    found: Hold,
     success_url: str,
     cancel_url: str,
     actor: Actor,
@@ -118,7 +118,7 @@ def _prepare(
 ) -> Checkout | Started:
     """First transaction: the row, and the grace that an open Checkout gives its hold."""
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_money(found.booking_id, found.change_id)
         hold, now = money.hold, money.now
         if hold.state == CONFIRMED:
             raise AlreadyPaid
@@ -225,10 +225,9 @@ def _new(money: LockedMoney, success_url: str, cancel_url: str, credit_minor: in
         amount_minor=amount_minor,
         credit_minor=credit_minor,
         currency=due.currency,
-        takes_delayed_methods=money.hold.state == ACTIVE
-        and delayed.are_taken(workspace, due.currency),
+        takes_delayed_methods=delayed.may_pay(money),
         application_fee_minor=_fee(workspace, amount_minor),
-        title=_title(booking),
+        title=_title(money),
         email=booking.email,
         success_url=success_url,
         cancel_url=cancel_url,
@@ -249,7 +248,10 @@ def _fee(workspace: Workspace, amount_minor: int) -> int:
     return round_half_up(Decimal(amount_minor * workspace.application_fee_basis_points) / 10_000)
 
 
-def _title(booking: Booking) -> str:
+def _title(money: LockedMoney) -> str:
+    booking = money.booking
+    if money.change is not None:
+        return f"Change of booking {booking.reference}"
     first = booking.lines.select_related("resource__location").first()
     if first is None:
         return booking.reference
@@ -278,9 +280,9 @@ def open_at_stripe(checkout: Checkout) -> Checkout:
 @retried_on_deadlock
 def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
     """Write down the session that Stripe made for a row."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    due_id = Checkout.objects.values_list("due_id", flat=True).get(pk=checkout_id)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         if checkout.session_id:
             return checkout
@@ -298,9 +300,8 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
 @retried_on_deadlock
 def _abandon(checkout: Checkout, error: str) -> None:
     """No page came of it: its hold has none open any more, and can be let go without Stripe."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout.pk)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(checkout.due_id)
         fresh = money.checkouts[checkout.pk]
         if fresh.state == CREATING:
             move_checkout(fresh, ABANDONED, last_error=error[:2000], next_look_at=None)
@@ -321,7 +322,9 @@ def close_all(hold: Hold) -> None:
     TemporarilyUnavailable when Stripe does not answer; the hold is kept then.
     """
     open_ones = Checkout.objects.filter(
-        due__booking_id=hold.booking_id, state__in=[CREATING, OPEN]
+        due__booking_id=hold.booking_id,
+        due__change=hold.change_id,
+        state__in=[CREATING, OPEN],
     ).order_by("attempt")
     for checkout in open_ones:
         if close(checkout.pk) == COMPLETE:
@@ -348,13 +351,13 @@ def close(checkout_id: UUID, *, source: str = Signal.Source.SELF_HEAL) -> str:
 @retried_on_deadlock
 def _closed(checkout_id: UUID) -> str:
     """The session has expired at Stripe: no payment can come of it. A hold past its time ends."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    due_id = Checkout.objects.values_list("due_id", flat=True).get(pk=checkout_id)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         if checkout.state == OPEN:
             move_checkout(checkout, EXPIRED, ended_at=money.now, next_look_at=None)
         settlement.after_checkout(money)
         if money.hold.state == ACTIVE and money.hold.lapses_at <= money.now:
-            ending.expire_locked([booking_id])
+            ending.expire_locked([money.booking.pk])
         return checkout.state

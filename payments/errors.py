@@ -52,6 +52,30 @@ class RefundChanged(DomainError):
     detail = "What is given back has changed since you looked."
 
 
+class TooLateToChange(DomainError):
+    code = "too_late_to_change"
+    status = 409
+    detail = "It is too late to move this booking. You can still make it longer."
+
+
+class NothingChanges(DomainError):
+    code = "nothing_changes"
+    status = 422
+    detail = "That is what you have already."
+
+
+class PriceChanged(DomainError):
+    code = "price_changed"
+    status = 409
+    detail = "What this change costs has changed since you looked."
+
+
+class Unpaid(DomainError):
+    code = "payment_due"
+    status = 409
+    detail = "Pay for this booking first."
+
+
 class TooLateToCancel(DomainError):
     code = "too_late_to_cancel"
     status = 409

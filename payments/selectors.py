@@ -12,7 +12,7 @@ from bookings.models import Booking
 from config.kernel.money import Money
 from payments.credits import SPENDING
 from payments.models import CreditEntry, Payment, Refund
-from payments.standing import BY_REFUND
+from payments.standing import GIVEN_BACK
 from payments.states import CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
 from payments.unpaid import THEIRS, accepted
 
@@ -66,7 +66,7 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
 
 def _credit(booking_ids: Iterable[UUID]) -> tuple[dict[UUID, int], dict[UUID, int]]:
     """By booking: the credit that pays for it, and what of it refunds gave back."""
-    by_refund = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+    by_refund = Q(kind=CreditEntry.Kind.RETURNED, source__in=GIVEN_BACK)
     entries = CreditEntry.objects.filter(
         due__booking_id__in=list(booking_ids), kind__in=SPENDING
     ).order_by()
@@ -101,9 +101,11 @@ def summary(
 
 def _pay_again_until(booking: Booking, payments: list[Payment]) -> datetime | None:
     """The deadline of a booking whose capture failed, while nothing has been paid again."""
-    if booking.state not in THEIRS or accepted(payments) is not None:
+    if booking.state not in THEIRS:
         return None
-    return payments[0].due.pay_again_until if payments else None
+    paid = {p.due_id for p in payments if accepted([p]) is not None}
+    owed = (p.due.pay_again_until for p in payments if p.due_id not in paid)
+    return next((until for until in owed if until is not None), None)
 
 
 def verdict_page(booking: Booking) -> str:

@@ -14,13 +14,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from bookings import services as bookings_services
 from bookings.effects import PAID_TOO_LATE
 from bookings.models import Booking
-from bookings.states import CANCELLED, RELEASED
 from config.kernel import rows
 from config.kernel.clock import now as database_now
-from config.kernel.context import SYSTEM
 from config.kernel.errors import InvalidTransition
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
@@ -35,10 +32,10 @@ from payments import (
     reacquire,
     stripe_api,
     unpaid,
+    winning,
 )
-from payments.credits import NotEnoughCredit
 from payments.errors import PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
+from payments.lock_objects import LockedMoney, lock_due
 from payments.models import Checkout, Payment, Signal
 from payments.moves import move_checkout, move_payment
 from payments.states import (
@@ -131,25 +128,25 @@ def _decided(checkout: Checkout, truth: stripe_api.Session, source: str) -> Outc
     """Decide; where the member's own newer hold is in the way, let it go first and decide again."""
     for _ in range(3):
         try:
-            return _decide(checkout.pk, checkout.due.booking_id, truth, source)
+            return _decide(checkout.pk, checkout.due_id, truth, source)
         except reacquire.OwnHoldInTheWay as mine:
             # Should the newer hold turn out to be paid, it is settled by now and has the slot.
             with suppress(PaymentInProgress, InvalidTransition):
                 mine.make_way()
-    return _decide(checkout.pk, checkout.due.booking_id, truth, source, gives_up=True)
+    return _decide(checkout.pk, checkout.due_id, truth, source, gives_up=True)
 
 
 @retried_on_deadlock
 def _decide(
     checkout_id: UUID,
-    booking_id: UUID,
+    due_id: UUID,
     truth: stripe_api.Session,
     source: str,
     *,
     gives_up: bool = False,
 ) -> Outcome:
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         _note_session(money, checkout, truth)
         if truth.intent is None:
@@ -250,7 +247,7 @@ def _judge(
     """Write the verdict on an authorised payment."""
     refusal = _refusal(money, checkout, payment, truth)
     if not refusal and not unpaid.owes_again(money):
-        refusal = _slot_refusal(money, checkout, source, gives_up=gives_up)
+        refusal = winning.win(money, checkout, source, gives_up=gives_up)
     is_taken = truth.intent is not None and truth.intent.status == "succeeded"
     if refusal:
         if is_taken:
@@ -261,7 +258,7 @@ def _judge(
     decided = {"verdict": CAPTURE, "decided_at": money.now, "settled_by": source}
     if is_taken:
         move_payment(payment, CAPTURED, captured_at=money.now, **decided)
-        carrying.captured(money.booking, money.due, payment, money.now)
+        carrying.captured(money, payment)
     else:
         looks_again = money.now + _RETRY_AFTER
         move_payment(payment, CAPTURING, next_try_at=looks_again, **decided)
@@ -270,19 +267,6 @@ def _judge(
             other.close_requested_at = other.next_look_at = money.now
             other.save(update_fields=["close_requested_at", "next_look_at"])
     return Outcome("confirmed", payment.pk)
-
-
-def _slot_refusal(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
-    """Why the slot cannot be the member's; empty when it is, or has been won back."""
-    booking = money.booking
-    if booking.state in unpaid.THEIRS:
-        return "duplicate"  # nothing is owed for it any more
-    if booking.state in {RELEASED, CANCELLED}:
-        return "not_revived"
-    is_late = booking.state == "expired" or money.hold.lapses_at <= money.now
-    if is_late and booking.starts_at <= money.now:
-        return "too_late"  # nobody buys an hour that has begun without them
-    return _win_slot(money, checkout, source, gives_up=gives_up)
 
 
 def _refusal(
@@ -303,26 +287,6 @@ def _refusal(
     return ""
 
 
-def _win_slot(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
-    """Make the slot the member's: their hold is live, or it is won again. Why not, if it is gone.
-
-    The credit that was part of the payment is part of it: gone, the slot is gone as well.
-    """
-    booking, hold = money.booking, money.hold
-    try:
-        with transaction.atomic():
-            is_live = booking.state == "pending_payment" and hold.lapses_at > money.now
-            if not is_live and not reacquire.reacquire(money, gives_up=gives_up):
-                return "slot_gone"
-            credit_spending.debit_again(money, checkout)
-    except NotEnoughCredit:
-        return "credit_gone"
-    late = hold.expires_at <= money.now
-    ending.confirm_locked(hold, money.now)
-    bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
-    return ""
-
-
 def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> None:
     move_payment(
         payment,
@@ -333,7 +297,7 @@ def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> No
         settled_by=source,
         next_try_at=money.now + _RETRY_AFTER,
     )
-    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money, payment, goodwill=_refused(money, payment))
 
 
 def _refund(
@@ -350,7 +314,7 @@ def _refund(
         settled_by=source,
     )
     rows.insert([delayed.refund_of(money, checkout, payment)])
-    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money, payment, goodwill=_refused(money, payment))
 
 
 def _refused(money: LockedMoney, payment: Payment) -> Money | None:

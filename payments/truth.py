@@ -14,7 +14,7 @@ from bookings.models import Booking, BookingEvent, Line, Resource
 from bookings.states import CONFIRMED, PENDING_PAYMENT
 from config.kernel import clock
 from holds.models import Hold
-from holds.selectors import is_live
+from holds.selectors import is_live, own_hold
 from members.models import Member
 from payments import goodwill
 from payments.receipts import of_booking
@@ -69,7 +69,7 @@ def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
         Shown(
             booking=booking,
             lines=(lines := list(booking.lines.all())),
-            hold=(hold := getattr(booking, "hold", None)),
+            hold=(hold := own_hold(booking)),
             money=money[booking.pk],
             state=state_now(booking, hold, now),
             token=manage_token(booking),
@@ -82,8 +82,8 @@ def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
 
 def with_everything(bookings: Any) -> Any:
     """The relations that `shown` reads, prefetched."""
-    return bookings.select_related("workspace", "hold").prefetch_related(
-        Prefetch("lines", Line.objects.select_related("resource__location")), "events"
+    return bookings.select_related("workspace").prefetch_related(
+        Prefetch("lines", Line.objects.select_related("resource__location")), "events", "holds"
     )
 
 

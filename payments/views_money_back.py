@@ -17,6 +17,7 @@ from members.idempotency import Answer
 from members.pages import actor_of, private, says_what_happened, submitted
 from payments import cancelling, receipts
 from payments.errors import RefundChanged
+from payments.holding import placed
 from payments.truth import one
 
 
@@ -51,7 +52,7 @@ def _cancelled(request: HttpRequest, booking: Booking) -> Answer:
         return Answer(204, None)
 
     asked = {"booking": str(booking.pk), "expects": expects}
-    return submitted(request, "pages.cancel", asked, work)
+    return placed(lambda: submitted(request, "pages.cancel", asked, work))
 
 
 def _expected(request: HttpRequest) -> int:

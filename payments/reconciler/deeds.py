@@ -8,11 +8,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from bookings import mails
-from bookings import services as bookings_services
 from bookings.errors import SlotTaken
 from bookings.models import Booking
-from bookings.states import CONFIRMED, EXPIRED, PENDING_PAYMENT
+from bookings.states import CONFIRMED, EXPIRED, PENDING, PENDING_PAYMENT
 from config.kernel import rows
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, InvalidTransition, NotFound
@@ -20,12 +18,13 @@ from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
 from holds import ending
 from members.models import Member
-from payments import carrying, findings, reacquire, receipts, refunding, stripe_api, unpaid
+from payments import carrying, findings, reacquire, receipts, refunding, stripe_api, unpaid, winning
 from payments import credits as ledger
-from payments.lock_objects import LockedMoney, lock_money
+from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Due, Finding, Payment, Refund
 from payments.moves import move_checkout, move_payment
 from payments.reconciler import stripe_objects, sums
+from payments.standing import standing_of
 from payments.states import AUTHORISED, CAPTURE, CAPTURED, CAPTURING, COMPLETE, OPEN
 
 Resolution = Finding.Resolution
@@ -71,8 +70,12 @@ class About:
     def can_rebook(self) -> bool:
         """Whether the money is here and the booking may still be theirs."""
         of_kind = self.finding.kind == sums.CAPTURED_WITHOUT_BOOKING
-        booking = self.booking
-        return of_kind and booking is not None and booking.state in {PENDING_PAYMENT, EXPIRED}
+        due = self.due
+        if due is None or not of_kind:
+            return False
+        if due.change is not None:
+            return due.change.state in {PENDING, EXPIRED} and due.booking.state == CONFIRMED
+        return due.booking.state in {PENDING_PAYMENT, EXPIRED}
 
     @property
     def can_attach(self) -> bool:
@@ -94,7 +97,7 @@ def about_all(found: Iterable[Finding]) -> dict[UUID, About]:
         for refund in Refund.objects.filter(pk__in=_subjects(found, "refund"))
     }
     named = {finding.pk: _due_id(finding, refunds) for finding in found}
-    dues = Due.objects.select_related("booking__workspace", "booking__member")
+    dues = Due.objects.select_related("booking__workspace", "booking__member", "change")
     by_id = {due.pk: due for due in dues.filter(pk__in=[pk for pk in named.values() if pk])}
     by_booking = {
         str(due.booking_id): due
@@ -154,14 +157,15 @@ def dismiss(finding: Finding, *, actor: Actor, note: str) -> None:
 def refund(finding: Finding, *, actor: Actor, note: str) -> None:
     """Give back what `About.refundable` says. Raises what `refunding.request` raises."""
     it = about(finding)
-    amount, booking = it.refundable, it.booking
-    if amount is None or booking is None:
+    amount, due = it.refundable, it.due
+    if amount is None or due is None:
         raise NotOffered
     with transaction.atomic():
-        money = lock_money(booking.pk)
+        money = lock_due(due.pk)
         _resolve(finding, Resolution.REFUNDED, actor, note)
         refunding.request(
             money,
+            standing=standing_of([money.due]),
             amount_minor=amount.amount_minor,
             cause=Refund.Cause.RECONCILER,
             actor=actor,
@@ -192,36 +196,25 @@ def credit(finding: Finding, *, amount_minor: int, actor: Actor, note: str) -> N
 def rebook(finding: Finding, *, actor: Actor, note: str) -> None:
     """Confirm the paid booking after all, if its slot can be won. Raises SlotTaken (409)."""
     it = about(finding)
-    booking = it.booking
-    if booking is None or not it.can_rebook:
+    if it.due is None or not it.can_rebook:
         raise NotOffered
     with transaction.atomic():
-        money = lock_money(booking.pk)
+        money = lock_due(it.due.pk)
         if not any(p.state == CAPTURED and p.verdict == CAPTURE for p in money.payments):
             raise NotOffered("Nothing that was paid for it is still here.")
-        if not _wins_slot(money):
+        if winning.over(money):
+            raise InvalidTransition("The booking has ended; refund it, or book it anew.")
+        if not winning.is_live(money) and not reacquire.reacquire(money, gives_up=True):
             raise SlotTaken
-        ending.confirm_locked(money.hold, money.now)
-        bookings_services.confirm(
-            money.booking, at=money.now, actor=actor, source="finding", reason=note
-        )
-        rows.insert(mails.confirmation(money.booking, _receipt(money.booking)))
+        ending.win_locked(money.hold, money.now, actor, source="finding", reason=note)
+        rows.insert(carrying.confirmation(money, _receipt(money)))
         _resolve(finding, Resolution.REBOOKED, actor, note)
 
 
-def _receipt(booking: Booking) -> dict[str, Any] | None:
+def _receipt(money: LockedMoney) -> dict[str, Any] | None:
     """The receipt that was made when the money came, as the mail shows it."""
-    found = receipts.of_booking(booking)
-    return receipts.as_shown(found[0], booking) if found else None
-
-
-def _wins_slot(money: LockedMoney) -> bool:
-    booking = money.booking
-    if booking.state == PENDING_PAYMENT and money.hold.lapses_at > money.now:
-        return True
-    if booking.state not in {PENDING_PAYMENT, EXPIRED}:
-        raise InvalidTransition("The booking has ended; refund it, or book it anew.")
-    return reacquire.reacquire(money, gives_up=True)
+    found = money.due.receipts.order_by("number").first()
+    return receipts.as_shown(found, money.booking) if found else None
 
 
 def attach(finding: Finding, *, reference: str, actor: Actor, note: str) -> None:
@@ -293,7 +286,7 @@ def _write_payment(money: LockedMoney, intent: dict[str, Any], account: str) -> 
         settled_by="staff",
     )  # fmt: skip
     move_payment(payment, CAPTURED, captured_at=money.now)
-    carrying.captured(money.booking, due, payment, money.now)
+    carrying.captured(money, payment)
 
 
 def _resolve(finding: Finding, resolution: str, actor: Actor, note: str) -> None:

@@ -359,7 +359,7 @@ class OpenSessions(PerAccount):
             for checkout in Checkout.objects.select_related("due__booking").filter(pk__in=named)
         }
         holds = {
-            hold.booking_id: hold
+            (hold.booking_id, hold.change_id): hold
             for hold in Hold.objects.filter(
                 booking_id__in=[checkout.due.booking_id for checkout in ours.values()]
             )
@@ -369,7 +369,10 @@ class OpenSessions(PerAccount):
             checkout = ours.get((item.get("metadata") or {}).get("checkout", ""))
             if checkout is None:
                 continue
-            hold = holds[checkout.due.booking_id]
+            due = checkout.due
+            if due.pay_again_until is not None and due.pay_again_until > late:
+                continue
+            hold = holds[due.booking_id, due.change_id]
             over = hold.state != ACTIVE and hold.ended_at is not None and hold.ended_at <= late
             if over or hold.lapses_at <= late:
                 seen.append(_session(account, item, checkout, hold))
