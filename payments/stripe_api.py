@@ -43,6 +43,10 @@ class StripeBroke(StripeDown):
     """Stripe answered with a 5xx, which it repeats for the same idempotency key."""
 
 
+class AccountGone(StripeDown):
+    """The connected account does not let us act for it any more; it may again."""
+
+
 class StripeRefused(Exception):
     """Stripe says that this request cannot be done, now or ever."""
 
@@ -274,7 +278,7 @@ def _call(work: Callable[[], T]) -> T:
             raise StripeBroke from error
         if status in {401, 403}:
             log.error("Stripe does not accept our key or account: %s", error)
-            raise StripeDown from error
+            raise (AccountGone if status == 403 else StripeDown) from error
         raise StripeRefused(error.code or "", str(error.user_message or error)) from error
 
 
