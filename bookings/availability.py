@@ -136,11 +136,21 @@ def slots(
 
 
 def next_free(
-    *, rules: Rules, start: datetime, duration_seconds: int, after: datetime | None = None
+    *,
+    rules: Rules,
+    start: datetime,
+    duration_seconds: int,
+    after: datetime | None = None,
+    ignore_booking_id: UUID | None = None,
 ) -> Window | None:
     """The window of this length nearest to `start` within two weeks after it, or None."""
     begin = after or start
-    known = availability(rules=[rules], start=begin, end=begin + _LOOK_AHEAD)
+    known = availability(
+        rules=[rules],
+        start=begin,
+        end=begin + _LOOK_AHEAD,
+        ignore_booking_id=ignore_booking_id,
+    )
     return _first(known[rules.resource_id], duration_seconds)
 
 
@@ -236,11 +246,15 @@ def _remaining(available: Availability, window: Window) -> int:
     rules = available.rules
     if not any(opened.contains(window) for opened in _opened_beyond(available, window)):
         return 0
-    occupied = rules.occupied(window)
+    return units_free(available, rules.occupied(window))
+
+
+def units_free(available: Availability, occupied: Window) -> int:
+    """How many units nobody has at any moment of a window that has its buffers already."""
     uses = [use for use in available.uses if use.window.overlaps(occupied)]
-    if rules.is_exclusive:
+    if available.rules.is_exclusive:
         return 0 if uses else 1
-    return max(0, rules.capacity - _peak(uses, occupied.start))
+    return max(0, available.rules.capacity - _peak(uses, occupied.start))
 
 
 def _peak(uses: list[Use], start: datetime) -> int:

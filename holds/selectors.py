@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Func, QuerySet
 
 from bookings.models import Booking
 from holds.models import Hold
@@ -18,6 +18,18 @@ def by_token(token: str) -> Hold | None:
 def own_hold(booking: Booking) -> Hold | None:
     """The hold with which a booking began, of those prefetched; changes have others."""
     return next((hold for hold in booking.holds.all() if hold.change_id is None), None)
+
+
+def pending_change_hold(booking: Booking) -> Hold | None:
+    """The hold of the change that a booking waits for, of those prefetched `with_now`."""
+    holds = (hold for hold in booking.holds.all() if hold.change_id and hold.state == ACTIVE)
+    return next((hold for hold in holds if hold.lapses_at > hold.now), None)  # type: ignore[attr-defined]
+
+
+def with_now() -> QuerySet[Hold]:
+    """Holds with their changes and `now`, by the database's clock."""
+    now = Func(function="clock_timestamp", output_field=DateTimeField())
+    return Hold.objects.select_related("change").annotate(now=now)
 
 
 def is_live(hold: Hold, now: datetime) -> bool:

@@ -73,7 +73,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The money of a change, to the cent: what it costs then, and what moves because of it."""
+    """The money of a change, to the cent: what it costs then, and what moves because of it.
+
+    `taken` is the index of the first window of which somebody else seems to have some.
+    """
 
     before: Money
     after: Money
@@ -81,6 +84,7 @@ class Preview:
     to_pay: Money
     to_card: Money
     to_credit: Money
+    taken: int | None = None
 
 
 def preview(
@@ -88,9 +92,11 @@ def preview(
 ) -> Preview:
     """What a change would cost and give back, asked without a lock: `reschedule` decides.
 
-    Raises what breaks the rules of the windows, as `changing.ask` does, and NothingChanges.
+    Raises what breaks the rules of the windows, as `changing.ask` does, InvalidTransition for a
+    booking that is not confirmed, and NothingChanges.
     """
     how = settling or Settling()
+    changing.refuse_unless_confirmed(booking)
     asked = changing.looked_up(booking, windows, now=clock.now())
     _refuse_nothing(asked)
     parts = _parts(booking, asked.difference_minor, how)
@@ -106,6 +112,7 @@ def preview(
         to_pay=money(to_pay),
         to_card=money(parts.card_minor),
         to_credit=money(parts.as_credit_minor),
+        taken=changing.first_taken(asked),
     )
 
 
@@ -165,7 +172,7 @@ def _settled(asked: Asked, wish: Wish, actor: Actor) -> Outcome:
     if not _is_to_be_paid(asked, wish.settling):
         return Outcome(_made(asked, wish.settling, actor, wish.reason))
     connect.refuse_unless_charging(asked.booking.workspace, asked.difference_minor)
-    hold = changing.place(asked, actor=actor, ttl_seconds=wish.ttl_seconds)
+    hold = changing.place(asked, actor=actor, ttl_seconds=wish.ttl_seconds, reason=wish.reason)
     return Outcome(change_of(hold), hold)
 
 
@@ -189,8 +196,8 @@ def _made(asked: Asked, how: Settling, actor: Actor, reason: str) -> Change:
     """Made at once; what it costs less is given back, the locks being those of the change."""
     booking = asked.booking
     parts = _parts(booking, asked.difference_minor, how)
-    story = {"settled": how.how, "reason": reason, "money": _story(booking, parts)}
-    change = changing.make(asked, actor=actor, free=True, **story)
+    story = {"settled": how.how, "money": _story(booking, parts)}
+    change = changing.make(asked, actor=actor, reason=reason, free=True, **story)
     if parts.total_minor:
         refunding.request(
             lock_money(booking.pk),

@@ -33,6 +33,7 @@ def test_a_booking_shows_its_lines_money_and_hold(api: Api, room: Resource) -> N
         "end": rfc3339(at(11)),
         "member": {"id": None, "email": "ana@example.test", "name": "Ana"},
         "hold": {"id": held["id"], "state": "active", "expires_at": held["expires_at"]},
+        "change": None,
         "paid": {"amount_minor": 0, "currency": NZD},
         "credit": {"amount_minor": 0, "currency": NZD},
         "refunded": {"amount_minor": 0, "currency": NZD},
