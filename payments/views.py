@@ -117,8 +117,9 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
         return see_other(reverse("holds:hold", args=[token]))
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, form=form, trouble="unavailable", status=503)
+    except TemporarilyUnavailable as error:
+        again = pages.page(request, hold, form=form, trouble="unavailable", status=503)
+        return _later(again, error)
     if answer.status >= 400:
         return _not_started(request, hold, form, answer)
     url = answer.body["url"]
@@ -139,6 +140,12 @@ def _not_started(
     if answer.status == 410:
         return see_other(reverse("holds:hold", args=[hold.token]))
     return see_other(_after_paying(hold))  # paid, or being paid
+
+
+def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpResponse:
+    """A part that is down says when to come back, on a page too."""
+    response["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _after_paying(hold: Hold) -> str:
@@ -185,8 +192,8 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 
     try:
         answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, trouble="kept", status=503)
+    except TemporarilyUnavailable as error:
+        return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
         return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
     return see_other(reverse("holds:hold", args=[token]))
