@@ -29,10 +29,11 @@ class GivingBack(Machine):
     @rule(
         index=which,
         percent=st.sampled_from([10, 33, 100, 120]),
-        to=st.sampled_from(["card", "credit"]),
+        to=st.sampled_from(["card", "card", "credit"]),
+        wrong=refunding_upset,
     )
-    def refund(self, index: int, percent: int, to: str) -> None:
-        """Staff give some of it back; who was to carry it out may never come."""
+    def refund(self, index: int, percent: int, to: str, wrong: Upset | None) -> None:
+        """Staff give some of it back, and it is carried out, unless something comes between."""
         hold = self.pick(index, *_PAID)
         left = money.left_to_give_back(hold.booking_id).left
         amount = max(1, left * percent // 100)
@@ -50,14 +51,18 @@ class GivingBack(Machine):
         if given is not None:
             assert given.total_minor == amount <= left
             self.deeds.promise(hold.booking_id, amount)
+            for refund in given.refunds:
+                self._carry_out(refund, wrong)
 
     @precondition(lambda self: any(s.refunds for s in self.states))
     @rule(index=which, wrong=refunding_upset)
     def carry_out_a_refund(self, index: int, wrong: Upset | None) -> None:
         """Kicked, hinted at by a webhook, or twice for no reason."""
         refund = self._refund(index)
-        if refund is None:
-            return
+        if refund is not None:
+            self._carry_out(refund, wrong)
+
+    def _carry_out(self, refund: Refund, wrong: Upset | None) -> None:
         if wrong is not None and wrong.kind in REFUND_FAULTS:
             self.deeds.befalls(refund.due.booking_id, "refund trouble")
         self.attempt("carry out a refund", lambda: refunding.carry_out(refund.pk), wrong)

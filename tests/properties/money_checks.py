@@ -50,6 +50,7 @@ def check(here: World, deeds: Deeds, books: Books) -> None:
     _payments(payments, books)
     _refunds(refunds, deeds, books)
     _sessions(here, books)
+    _disputes(here, books)
     for account, balance, entered in sql(_LEDGER, here.workspace_ids):
         assert balance == entered >= 0, f"account {account}: {balance}, entries {entered}"
     for sums in money.sums_of(here.bookings):
@@ -121,6 +122,18 @@ def _sessions(here: World, books: Books) -> None:
             assert state == "abandoned", state
         else:
             assert books.sessions[session_id]["status"] == state
+
+
+def _disputes(here: World, books: Books) -> None:
+    """What a bank says stands here as it stands there."""
+    rows = sql(
+        "SELECT x.stripe_dispute_id, x.status, x.amount_minor FROM payments_dispute x"
+        " JOIN payments_payment p ON p.id = x.payment_id JOIN payments_due d ON d.id = p.due_id"
+        " WHERE d.workspace_id = ANY(%s)",
+        here.workspace_ids,
+    )
+    there = {each["id"]: (each["status"], each["amount"]) for each in books.disputes.values()}
+    assert {dispute_id: (status, amount) for dispute_id, status, amount in rows} == there
 
 
 # --- Due by due ---------------------------------------------------------------------------------
