@@ -8,7 +8,7 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
-from payments.reconciler.base import HIGH, HOUR, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import HIGH, HOUR, MADE_GOOD, Check, Cursor, Page, Seen, rows
 
 CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
 CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
@@ -39,7 +39,7 @@ _BOUNDS = """
 #
 # A refund that failed and a capture that failed are findings of their own; here they count as on
 # their way, so that one cause is told once.
-_SUMS = """
+_SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
                b.state, b.reference, b.policy, b.ended_at
@@ -70,10 +70,7 @@ _SUMS = """
             SELECT r.due_id, r.amount_minor, r.state, r.cause, p.verdict
             FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
             WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
-              AND NOT (r.state = 'failed' AND EXISTS (
-                  SELECT 1 FROM payments_refund n
-                  WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
-                    AND n.created_at > r.created_at))
+              AND NOT ({MADE_GOOD})
         ) refunds GROUP BY due_id
     ),
     lost AS (
@@ -155,7 +152,7 @@ _SUMS = """
            credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
            has - owed - retained - in_flight AS difference
     FROM sides WHERE has <> owed + retained + in_flight ORDER BY id
-"""
+"""  # noqa: S608
 
 _PARTS = (
     "due", "captured", "credit_spent", "refunded", "lost", "allowed", "has", "owed", "retained",
