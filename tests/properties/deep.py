@@ -1,8 +1,8 @@
 """`python -m tests.properties.deep --examples 2000 --steps 40`: many more runs than the suite has.
 
-In batches, each on an empty stage; batch n of `--seed s` is what `--seed s+n` begins with, so a
-failing one is repeated by the seed that was printed last. Says how often each rule ran. On a
-failure prints the shortest story that shows it, unless `--as-it-came`.
+Ten by ten, each ten on an empty stage and with the next seed: a failing ten is repeated by
+`--examples 10 --seed` and the seed that was printed last. Says how often each rule ran. A failure
+is told by the shortest story that shows it, unless `--as-it-came`.
 """
 
 import argparse
@@ -21,11 +21,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=2000)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--as-it-came", action="store_true", help="do not shorten a failure")
     asked = parser.parse_args()
-    for name in ("examples", "steps", "batch", "seed"):
+    for name in ("examples", "steps", "seed"):
         os.environ[f"SUREHOLD_DEEP_{name.upper()}"] = str(getattr(asked, name))
     if asked.as_it_came:
         os.environ["SUREHOLD_NO_SHRINK"] = "1"
