@@ -23,11 +23,14 @@ from tests.benchmarks.stage import Stage, stage
 
 ROOMS = 40
 MANY = 8
+TURNS = 5
+FLOOR = "one INSERT and its commit"
+CALLS = "Stripe's two calls alone"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=300, help="payments per measurement")
+    parser.add_argument("--count", type=int, default=200, help="payments per measurement")
     options = parser.parse_args()
     with stage() as on, stripe_of(on) as shop:
         logging.disable(logging.WARNING)
@@ -116,27 +119,49 @@ def stripe_of(on: Stage) -> Iterator[Shop]:
 
 
 def measure(shop: Shop, count: int) -> list[Measured]:
-    """Floors and settlements by one and by many; every payment is settled once, then again."""
+    """Floors and settlements by one and by many; every payment is settled once, then again.
+
+    All are authorised first. Then each measurement takes a part of its work in turn, so that an
+    hour in which the machine is slower is slower for all of them.
+    """
+    spread(shop.authorised(20), MANY, settle)  # warm
     found = []
-    spread(shop.authorised(20), 4, settle)  # warm
     for settlers in (1, MANY):
-        found.append(spread(range(count), settlers, bare, "one INSERT and its commit"))
-        calls = shop.authorised(count)
-        found.append(spread(calls, settlers, only_calls, "Stripe's two calls alone"))
-        mine = shop.authorised(count)
-        found.append(spread(mine, settlers, settle, "settlements, bookings of 40 rooms"))
+        calls, mine = shop.authorised(count), shop.authorised(count)
+        found += _in_turn(settlers, calls, mine)
         confirmed(mine)
-        found.append(spread(mine, settlers, repeat, "repeated signals, with a look at Stripe"))
-        sessions = known(mine)
-        found.append(spread(sessions, settlers, repeat_known, "repeated signals, session at hand"))
-    crowded = shop.authorised(count, rooms=1)
+    crowded, same = shop.authorised(count // 2, rooms=1), shop.authorised(20)
     found.append(spread(crowded, MANY, settle, "settlements, all of one room"))
-    confirmed(crowded)
-    same = shop.authorised(20)
     hints = [checkout for checkout in same for _ in range(MANY)]
     found.append(spread(hints, MANY, settle_or_repeat, f"{MANY} signals at once for one payment"))
-    confirmed(same)
+    confirmed(crowded + same)
     return found
+
+
+def _in_turn(settlers: int, calls: list[Any], mine: list[Any]) -> list[Measured]:
+    parts: list[list[Measured]] = []
+    for turn in range(TURNS):
+        left, settled = calls[turn::TURNS], mine[turn::TURNS]
+        parts.append(
+            [
+                spread(left, settlers, bare, FLOOR),
+                spread(left, settlers, only_calls, CALLS),
+                spread(settled, settlers, settle, "settlements, bookings of 40 rooms"),
+                spread(settled, settlers, repeat, "repeated signals, with a look at Stripe"),
+                spread(known(settled), settlers, repeat_known, "repeated signals, session at hand"),
+            ]
+        )
+    return [_together(same) for same in zip(*parts, strict=True)]
+
+
+def _together(parts: Sequence[Measured]) -> Measured:
+    return Measured(
+        parts[0].name,
+        parts[0].settlers,
+        sum(part.count for part in parts),
+        sum(part.took for part in parts),
+        [seconds for part in parts for seconds in part.seconds],
+    )
 
 
 def spread(
@@ -184,7 +209,7 @@ def _work(left: Iterator[Any], guard: Any, do: Callable[[Any], None], seconds: l
         seconds.append(time.perf_counter() - began)
 
 
-def bare(number: int) -> None:
+def bare(checkout: Any) -> None:
     """The least that a transaction can be by the ORM."""
     from members.models import IdempotencyKey
 
@@ -280,8 +305,7 @@ def report(found: list[Measured], counts: dict[str, tuple[int, int]]) -> None:
     for one in found:
         marks = " | ".join(f"{one.percentile(share):.1f}" for share in (0.5, 0.95))
         shares = " | ".join(
-            f"{one.rate / floors[floor, one.settlers]:.2f}"
-            for floor in ("Stripe's two calls alone", "one INSERT and its commit")
+            f"{one.rate / floors[floor, one.settlers]:.2f}" for floor in (CALLS, FLOOR)
         )
         print(f"| {one.name} | {one.settlers} | {one.rate:.0f} | {marks} | {shares} |")
     print()

@@ -17,7 +17,8 @@ from payments.credits import issue
 from tests.factories import MemberFactory, ResourceFactory, WorkspaceFactory, make_api_key
 from tests.money.support import connected_account
 from tests.races import worst_after as after
-from tests.races.worst_members import TTL_SECONDS, Slot, Town, live
+from tests.races.worst_habits import live
+from tests.races.worst_members import TTL_SECONDS, Slot, Town
 from tests.support.instances import Instance, Starter
 from tests.support.sandbox import SandboxClient
 
