@@ -345,7 +345,7 @@ def _story(booking: Booking) -> dict[str, Any]:
 def _event(event: BookingEvent, zone: str) -> dict[str, Any]:
     return {
         "at": said_moment(event.at, zone),
-        "kind": event.kind,
+        "kind": _words(event.kind),
         "move": _move(event),
         "who": event.actor_label or event.actor_kind,
         "reason": event.reason,
