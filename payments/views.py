@@ -7,12 +7,12 @@ the first outcome again (INV-8), with or without JavaScript.
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from bookings.links import absolute, booking_id_from, manage_token
+from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
 from config.kernel.errors import DomainError, TemporarilyUnavailable
 from holds import pages
@@ -31,6 +31,7 @@ from members.pages import (
     submitted,
 )
 from payments import checkouts, holding
+from payments.by_link import booking_by_link
 from payments.credit_spending import CREDIT_REFUSALS
 from payments.errors import ChargesNotEnabled, CheckoutReplaced
 from payments.forms import credit_from, line_from
@@ -203,7 +204,7 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 @private
 def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
-    booking = _booking(token)
+    booking = booking_by_link(token)
     verdict = _settled(booking)
     if verdict == "cancelled":
         return _elsewhere(request, reverse("payments:manage", args=[token]))
@@ -235,13 +236,6 @@ def _settled(booking: Booking) -> str:
     verdict = verdict_page(booking)
     is_moving = any(outcome.name == "processing" for outcome in outcomes)
     return "processing" if verdict == "open" and is_moving else verdict
-
-
-def _booking(token: str) -> Booking:
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
 
 
 def _resource(slug: str, resource_slug: str) -> Resource:
