@@ -12,7 +12,7 @@ from uuid import UUID
 
 from bookings import policy
 from bookings.changes import MovedLine
-from bookings.models import Booking, Change
+from bookings.models import Booking, Change, Line
 from bookings.rules import Window
 from config.kernel import clock
 from config.kernel.context import Actor
@@ -139,11 +139,16 @@ def reschedule_own(wish: Wish, *, actor: Actor, claimant: Claimant) -> Outcome:
 
 
 def may_move(booking: Booking, moved: MovedLine, now: datetime) -> bool:
-    """Whether members may do this by themselves: what they have can be given up without loss."""
-    line = moved.line
-    return moved.is_longer or policy.is_free(
-        booking.policy, line.position, starts_at=line.starts_at, now=now
-    )
+    """Whether members may do this by themselves: it gives up nothing, or nothing is lost by it.
+
+    What is over already is not made longer: that would be another booking.
+    """
+    return (moved.is_longer and moved.line.ends_at > now) or is_movable(booking, moved.line, now)
+
+
+def is_movable(booking: Booking, line: Line, now: datetime) -> bool:
+    """Whether a line can be given up without loss: cancelling it now would be free."""
+    return policy.is_free(booking.policy, line.position, starts_at=line.starts_at, now=now)
 
 
 def _asked(wish: Wish, actor: Actor, claimant: Claimant | None) -> Asked:

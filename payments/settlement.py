@@ -13,6 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from bookings.effects import PAID_TOO_LATE
 from bookings.models import Booking
@@ -106,9 +107,16 @@ def _fetched(checkout: Checkout) -> stripe_api.Session:
 
 def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
     """Settle every Checkout of a booking that may have been paid: what the success page does."""
-    started = Checkout.objects.filter(
-        due__booking_id=booking_id, session_id__isnull=False, state__in=[OPEN, COMPLETE]
-    )
+    return _settle_all(Checkout.objects.filter(due__booking_id=booking_id), source)
+
+
+def settle_change(*, change_id: UUID, source: str) -> list[Outcome]:
+    """The same for those of one change."""
+    return _settle_all(Checkout.objects.filter(due__change_id=change_id), source)
+
+
+def _settle_all(checkouts: "QuerySet[Checkout]", source: str) -> list[Outcome]:
+    started = checkouts.filter(session_id__isnull=False, state__in=[OPEN, COMPLETE])
     outcomes = []
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
