@@ -5,7 +5,7 @@ What this module says may be stale by the time it is read. It is for showing; a 
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -208,6 +208,19 @@ def _uses(
         if resource_id is not None:
             uses[resource_id].append(Use(Window(lower, upper), quantity))
     return rows[0][0], uses
+
+
+def is_free(available: Availability, window: Window, quantity: int = 1) -> bool:
+    """Whether so many units are free throughout a window, buffers included, while it is open."""
+    return _remaining(available, window) >= quantity
+
+
+def also_used(available: Availability, uses: Sequence[Use]) -> Availability:
+    """The same with other uses beside: what somebody has themselves is not free to them either.
+
+    For `slots`, `bookable` and `is_free`; the stretches `free` and `taken` stay as they were.
+    """
+    return replace(available, uses=[*available.uses, *uses])
 
 
 def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Availability:

@@ -36,6 +36,9 @@ from holds.states import ACTIVE
 from holds.subjects import Claimant
 from members.models import Workspace
 
+# Why a pending change ended, where its booker chose another one (or none) instead.
+REPLACED = "Replaced by another choice"
+
 
 @dataclass(frozen=True, slots=True)
 class NewWindow:
@@ -182,7 +185,7 @@ def give_up_pending(booking: Booking, actor: Actor) -> None:
         elif hold.has_open_checkout:
             raise CheckoutOpen(hold.pk)
         else:
-            ending.release_locked(hold, now, actor, "Replaced by another choice")
+            ending.release_locked(hold, now, actor, REPLACED)
 
 
 def _pending(booking_id: UUID) -> QuerySet[Hold]:

@@ -108,12 +108,15 @@ def _not_placed(
 @private
 @says_what_happened
 def pay(request: HttpRequest, token: str) -> HttpResponse:
-    """To the payment page; or straight to the confirmation when nothing is owed."""
+    """To the payment page; or straight to the confirmation when nothing is owed.
+
+    Whom a change is for its booking says: nobody is asked again.
+    """
     hold = pages.find(token)
-    form = ContactForm(request.POST)
-    if not form.is_valid():
+    form = None if hold.change else ContactForm(request.POST)
+    if form is not None and not form.is_valid():
         return pages.page(request, hold, form=form, status=422)
-    contact = form.cleaned_data
+    contact = form.cleaned_data if form else {}
     try:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
@@ -130,7 +133,7 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _not_started(
-    request: HttpRequest, hold: Hold, form: ContactForm, answer: Answer
+    request: HttpRequest, hold: Hold, form: ContactForm | None, answer: Answer
 ) -> HttpResponse:
     """No page to pay on: the hold page says why, or the page after paying what came of it."""
     code, why = answer.body["code"], answer.body["detail"]
@@ -150,18 +153,19 @@ def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpRespons
 
 
 def _after_paying(hold: Hold) -> str:
+    """The page that tells what came of it: of the booking, or of the change that was paid for."""
+    if hold.change_id is not None:
+        return reverse("payments:return_change", args=[hold.token])
     return reverse("payments:return", args=[manage_token(hold.booking)])
 
 
 def _started(
     request: HttpRequest, hold: Hold, contact: dict[str, str], credit_minor: int
 ) -> Answer:
-    return_path = reverse("payments:return", args=[manage_token(hold.booking)])
-
     def work() -> Answer:
         started = checkouts.start(
             hold_id=hold.pk,
-            success_url=absolute(return_path),
+            success_url=absolute(_after_paying(hold)),
             cancel_url=absolute(reverse("holds:hold", args=[hold.token])),
             actor=actor_of(request),
             credit_minor=credit_minor,
@@ -171,7 +175,7 @@ def _started(
         return Answer(200, {"url": started.url})
 
     asked = {"hold": str(hold.pk), "credit_minor": credit_minor, **contact}
-    variant = f"{credit_minor} {contact['email']} {contact['name']}"[:160]
+    variant = f"{credit_minor} {contact.get('email')} {contact.get('name')}"[:160]
     return submitted(request, "pages.pay", asked, work, variant=variant, calls_out=True)
 
 
@@ -196,7 +200,7 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
     except TemporarilyUnavailable as error:
         return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
-        return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
+        return see_other(_after_paying(hold))
     return see_other(reverse("holds:hold", args=[token]))
 
 
@@ -207,14 +211,14 @@ def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     booking = booking_by_link(token)
     verdict = _settled(booking)
     if verdict == "cancelled":
-        return _elsewhere(request, reverse("payments:manage", args=[token]))
-    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk)
+        return elsewhere(request, reverse("payments:manage", args=[token]))
+    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk, change=None)
     words = after(booking, hold, verdict, token)
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)
 
 
-def _elsewhere(request: HttpRequest, url: str) -> HttpResponse:
+def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
     """Another page tells the rest, also to the part of this one that looks again by itself."""
     if not request.headers.get("HX-Request"):
         return see_other(url)
