@@ -170,7 +170,7 @@ class Choosing:
         if not (self.is_movable or window.contains(self.had)):
             raise TooLateToChange
         told = rescheduling.preview(self.booking, [wanted])
-        if not is_free(self._available(window), window, self.line.quantity):
+        if told.taken is not None:
             return Picked(self.line, window, is_taken=True)
         as_credit = None
         if told.to_card.amount_minor and (self.booking.email or self.booking.member_id):

@@ -33,7 +33,7 @@ from members.pages import (
 from payments import checkouts, holding
 from payments.by_link import booking_by_link
 from payments.credit_spending import CREDIT_REFUSALS
-from payments.errors import ChargesNotEnabled, CheckoutReplaced
+from payments.errors import ChargesNotEnabled, CheckoutReplaced, PaymentInProgress
 from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
 from payments.placing import placed_once
@@ -121,6 +121,8 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
         return see_other(reverse("holds:hold", args=[token]))
+    except PaymentInProgress:
+        return see_other(_after_paying(hold))
     except TemporarilyUnavailable as error:
         again = pages.page(request, hold, form=form, trouble="unavailable", status=503)
         return _later(again, error)
@@ -197,6 +199,8 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 
     try:
         answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
+    except PaymentInProgress:
+        return see_other(_after_paying(hold))
     except TemporarilyUnavailable as error:
         return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
