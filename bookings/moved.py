@@ -13,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bookings.models import Line, Resource
-from bookings.words import window_text
+from bookings.words import unbroken, window_text
 
 Story = Sequence[Mapping[str, Any]]
 
@@ -96,7 +96,7 @@ def _spot(said: Mapping[str, Any], places: Mapping[UUID, Resource]) -> Spot:
 
 
 def _when(spot: Spot, *, named: bool = True) -> str:
-    return window_text(spot.start, spot.end, spot.zone, named=named)
+    return unbroken(window_text(spot.start, spot.end, spot.zone, named=named))
 
 
 def _where(spot: Spot) -> str:

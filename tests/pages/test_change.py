@@ -353,7 +353,9 @@ def test_after_the_free_time_it_can_only_be_made_longer(client: Client) -> None:
     )
     answer = page(client, booking)
     shown = text(answer)
-    assert "It could be moved or made shorter as long as cancelling was free, until" in shown
+    assert (
+        "It can be moved or made shorter as long as cancelling is free, and that was until" in shown
+    )
     assert "You can still make it longer." in shown
     assert "By 15 min until" in shown
     assert not offered(answer)

@@ -101,7 +101,7 @@ def test_the_hold_says_what_changes_and_what_it_costs_more(
         f"Changing booking {held.booking.reference}",
         "09:00–10:00, UTC To",
         "09:00–11:00, UTC Where Rimu",
-        "The booking now NZ$45.00 More to pay NZ$45.00",
+        "The booking now NZ$45.00 Then NZ$90.00 To pay NZ$45.00",
         "Until you have paid, your booking stays as it is.",
         "Pay NZ$45.00",
         "Let it go: the booking stays as it was",
