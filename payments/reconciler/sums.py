@@ -8,7 +8,7 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
-from payments.reconciler.base import HIGH, HOUR, MADE_GOOD, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import COUNTED, HIGH, HOUR, Check, Cursor, Page, Seen, rows
 
 CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
 CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
@@ -67,10 +67,9 @@ _SUMS = f"""
                    WHERE cause IN ('staff', 'reconciler', 'change') AND verdict = 'capture'
                ) AS decided
         FROM (
-            SELECT r.due_id, r.amount_minor, r.state, r.cause, p.verdict
+            SELECT r.due_id, {COUNTED} AS amount_minor, r.state, r.cause, p.verdict
             FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
             WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
-              AND NOT ({MADE_GOOD})
         ) refunds GROUP BY due_id
     ),
     lost AS (
