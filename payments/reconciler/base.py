@@ -18,12 +18,13 @@ LOW = Finding.Severity.LOW
 
 Cursor = dict[str, Any]
 
-# A refund `r` that failed was made good by what was asked for of its payment after that, if it is
-# as much. What had been asked for before is another matter.
-MADE_GOOD = """r.state = 'failed' AND r.amount_minor <= (
-    SELECT coalesce(sum(n.amount_minor), 0) FROM payments_refund n
-    WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
-      AND n.created_at >= coalesce(r.ended_at, r.created_at) AND n.id <> r.id)"""
+# What of a refund `r` counts: all of it, but of one that failed only what was not asked for again
+# of its payment afterwards. What had been asked for before it failed is another matter.
+COUNTED = """CASE WHEN r.state <> 'failed' THEN r.amount_minor ELSE greatest(
+    r.amount_minor - (
+        SELECT coalesce(sum(n.amount_minor), 0) FROM payments_refund n
+        WHERE n.payment_id = r.payment_id AND n.id <> r.id
+          AND n.created_at >= coalesce(r.ended_at, r.created_at)), 0) END"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Refund
 from payments.reconciler.base import (
+    COUNTED,
     HIGH,
-    MADE_GOOD,
     MEDIUM,
     MINUTE,
     Check,
@@ -113,7 +113,7 @@ class RefundsStuck(Check):
           AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
               WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
               ELSE true END
-          AND NOT ({MADE_GOOD})
+          AND {COUNTED} > 0
         ORDER BY r.id LIMIT %(batch)s
     """  # noqa: S608
 

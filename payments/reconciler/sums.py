@@ -8,7 +8,7 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
-from payments.reconciler.base import HIGH, HOUR, MADE_GOOD, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import COUNTED, HIGH, HOUR, Check, Cursor, Page, Seen, rows
 
 CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
 CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
@@ -86,10 +86,9 @@ _SUMS = f"""
                    WHERE cause IN ('staff', 'reconciler', 'change') AND verdict = 'capture'
                ) AS decided
         FROM (
-            SELECT parts.subject, r.amount_minor, r.state, r.cause, p.verdict
+            SELECT parts.subject, {COUNTED} AS amount_minor, r.state, r.cause, p.verdict
             FROM parts JOIN payments_refund r USING (due_id)
             JOIN payments_payment p ON p.id = r.payment_id
-            WHERE NOT ({MADE_GOOD})
         ) refunds GROUP BY subject
     ),
     lost AS (

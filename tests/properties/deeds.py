@@ -10,8 +10,8 @@ from uuid import UUID
 
 # Which findings of severity high a misfortune may leave open. Nothing else may.
 EXPLAINS = {
-    # What the bank has taken back cannot be given back: Stripe refuses, staff look.
-    "dispute": {"dispute", "refund_needs_attention"},
+    # What the bank has taken back cannot be given back: Stripe refuses, staff look or give up.
+    "dispute": {"dispute", "refund_needs_attention", "refund_failed"},
     "refund trouble": {"refund_failed", "refund_needs_attention"},
     # Told from the rows: only an authorisation that the bank took back ends so.
     "capture trouble": {"capture_failed", "cancelled_unpaid", "taken_place_unpaid"},
