@@ -174,6 +174,7 @@ def _when(start: datetime, end: datetime, resource: Resource) -> str:
 
 
 def line_said(line: Line) -> str:
+    """2 × City bike, Tue 8 Dec 2026, 14:00–15:30, Auckland."""
     many = f"{line.quantity} × " if line.quantity > 1 else ""
     when = said_window(line.starts_at, line.ends_at, line.resource.location.timezone)
     return f"{many}{line.resource.name}, {when}"
