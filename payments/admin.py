@@ -1,10 +1,11 @@
 """Bookings, holds and money in the admin: read-only rows, and deeds that go through services."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action, display
@@ -254,57 +255,69 @@ class BookingAdmin(ReadOnlyAdmin):
         variant=ActionVariant.DANGER,
     )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = money_back.cancellation(
-            request,
-            booking,
-            effects=[
-                f"{self.what(booking)} is free for others at once.",
-                f"{self.who(booking)} is told, with your reason.",
-            ],
-            back=self.change_url(booking.pk),
-        )
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            return money_back.cancellation(
+                request,
+                booking,
+                effects=[
+                    f"{self.what(booking)} is free for others at once.",
+                    f"{self.who(booking)} is told, with your reason.",
+                ],
+                back=self.change_url(booking.pk),
+            )
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = money_back.refund_of_booking(request, booking, back=self.change_url(booking.pk))
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            back = self.change_url(booking.pk)
+            return money_back.refund_of_booking(request, booking, back=back)
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Mark completed…", permissions=["manage"], icon="task_alt")
     def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = Deed(
-            title=f"Mark booking {booking.reference} completed",
-            effects=[f"{self.who(booking)} came. No mail is sent and no money moves."],
-            button="Mark it completed",
-            done=f"{booking.reference} is completed.",
-            back=self.change_url(booking.pk),
-            perform=lambda _reason: booking_services.complete(
-                booking_id=booking.pk, actor=staff_actor(request)
-            ),
-            dangerous=False,
-            asks_reason=False,
-        )
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            return self._marking(request, booking, "completed", "came", booking_services.complete)
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Mark no-show…", permissions=["manage"], icon="person_off")
     def no_show(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return self._marking(
+                request, booking, "a no-show", "did not come", booking_services.no_show
+            )
+
+        return self._ask(request, object_id, deed)
+
+    def _ask(
+        self, request: HttpRequest, object_id: str, deed_of: Callable[[Booking], Deed]
+    ) -> HttpResponse:
+        """GET says what a deed does; POST does it."""
         booking = self.row_or_404(request, object_id, MANAGER)
-        deed = Deed(
-            title=f"Mark booking {booking.reference} a no-show",
-            effects=[f"{self.who(booking)} did not come. No mail is sent and no money moves."],
-            button="Mark it a no-show",
-            done=f"{booking.reference} is marked a no-show.",
+        return ask_then_do(request, self.admin_site, Booking, deed_of(booking))
+
+    def _marking(
+        self,
+        request: HttpRequest,
+        booking: Booking,
+        as_what: str,
+        did: str,
+        mark: Callable[..., object],
+    ) -> Deed:
+        """Say how it ended; nothing else follows from it."""
+        return Deed(
+            title=f"Mark booking {booking.reference} {as_what}",
+            effects=[f"{self.who(booking)} {did}. No mail is sent and no money moves."],
+            button=f"Mark it {as_what}",
+            done=f"{booking.reference} is marked {as_what}.",
             back=self.change_url(booking.pk),
-            perform=lambda reason: booking_services.no_show(
-                booking_id=booking.pk, actor=staff_actor(request), reason=reason
-            ),
+            perform=lambda _reason: mark(booking_id=booking.pk, actor=staff_actor(request)),
             dangerous=False,
             asks_reason=False,
         )
-        return ask_then_do(request, self.admin_site, Booking, deed)
 
 
 def _captured(payments: list[Payment]) -> int:
@@ -499,6 +512,14 @@ REFUND_LABELS = {
 }
 
 
+def needing_somebody(refunds: QuerySet) -> QuerySet:
+    """Refunds that Stripe refused, and failed ones whose money was not given back anew."""
+    anew = Refund.objects.filter(
+        payment=OuterRef("payment"), created_at__gt=OuterRef("created_at")
+    ).exclude(state=FAILED)
+    return refunds.filter(Q(state=NEEDS_ATTENTION) | Q(~Exists(anew), state=FAILED))
+
+
 class RefundStateFilter(OpeningFilter):
     """All, or those that somebody has to look at."""
 
@@ -510,7 +531,7 @@ class RefundStateFilter(OpeningFilter):
 
     def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
         if self.value() == "needed":
-            return queryset.filter(state__in=[NEEDS_ATTENTION, FAILED])
+            return needing_somebody(queryset)
         if self.value() == "moving":
             return queryset.filter(state__in=[REQUESTED, SUBMITTED])
         return queryset

@@ -20,8 +20,8 @@ from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
 from members.models import Notification, Workspace
-from payments.admin import stuck_checkouts, stuck_payments
-from payments.models import Checkout, Payment
+from payments.admin import needing_somebody, stuck_checkouts, stuck_payments
+from payments.models import Checkout, Payment, Refund
 from payments.states import CAPTURED, VOIDED
 
 MOST_ROWS = 8
@@ -152,10 +152,14 @@ def _attention(access: Access) -> list[dict[str, Any]]:
     checkouts = access.limit(
         Checkout.objects.filter(stuck_checkouts()).select_related("due__booking"), "due__workspace"
     )
+    refunds = access.limit(
+        needing_somebody(Refund.objects.select_related("due__booking")), "due__workspace"
+    )
     mails = access.limit(Notification.objects.filter(state="failed"), "workspace")
     kinds = [
         ("payment", "payments_payment", payments.order_by("-created_at"), "attention=needed"),
         ("checkout", "payments_checkout", checkouts.order_by("-created_at"), "attention=needed"),
+        ("refund", "payments_refund", refunds.order_by("-created_at"), "attention=needed"),
         ("unsent mail", "members_notification", mails.order_by("-created_at"), "mail=failed"),
     ]
     return [_group(*kind) for kind in kinds if kind[2]]

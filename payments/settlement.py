@@ -28,6 +28,7 @@ from payments import (
     carrying,
     credit_spending,
     delayed,
+    findings,
     goodwill,
     reacquire,
     stripe_api,
@@ -36,7 +37,7 @@ from payments import (
 )
 from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_due
-from payments.models import Checkout, Payment, Signal
+from payments.models import Checkout, Finding, Payment, Signal
 from payments.moves import move_checkout, move_payment
 from payments.states import (
     AUTHORISED,
@@ -57,6 +58,7 @@ from payments.states import (
 
 log = logging.getLogger(__name__)
 
+DIFFERS = "payment_differs"
 _PAID = {"requires_capture", "succeeded"}
 # The self-heal looks again when a call was not made or its answer did not come.
 _RETRY_AFTER = timedelta(seconds=15)
@@ -323,9 +325,33 @@ def _refused(money: LockedMoney, payment: Payment) -> Money | None:
     The credit account is the last thing locked (design.md §3).
     """
     if payment.verdict_because.endswith("_differs"):
-        log.error("payment %s: %s", payment.payment_intent_id, payment.verdict_because)
+        _file_difference(money, payment)
     after_checkout(money)
     if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
         ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
         money.booking.refresh_from_db()
     return goodwill.give(money, payment)
+
+
+def _file_difference(money: LockedMoney, payment: Payment) -> None:
+    """What was paid is not what was asked for: it is given back, and staff should know."""
+    what = payment.verdict_because.removesuffix("_differs")
+    findings.file(
+        kind=DIFFERS,
+        severity=Finding.Severity.HIGH,
+        subject_type="payment",
+        subject_id=payment.pk,
+        summary=f"{money.booking.reference}: a payment of {payment.amount} came, and its {what}"
+        " is not the one asked for",
+        workspace=money.booking.workspace,
+        evidence={
+            "due": str(money.due.pk),
+            "intent": payment.payment_intent_id,
+            "account": payment.account,
+            "livemode": payment.livemode,
+            "paid": payment.amount.as_json(),
+            "owed": money.due.amount.as_json(),
+        },
+        done="It was not accepted, and is given back.",
+        fingerprint=what,
+    )

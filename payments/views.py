@@ -7,12 +7,12 @@ the first outcome again (INV-8), with or without JavaScript.
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from bookings.links import absolute, booking_id_from, manage_token
+from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
 from config.kernel.errors import DomainError, TemporarilyUnavailable
 from holds import pages
@@ -31,6 +31,7 @@ from members.pages import (
     submitted,
 )
 from payments import checkouts, holding
+from payments.by_link import booking_by_link
 from payments.credit_spending import CREDIT_REFUSALS
 from payments.errors import ChargesNotEnabled, CheckoutReplaced
 from payments.forms import credit_from, line_from
@@ -117,8 +118,9 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
         return see_other(reverse("holds:hold", args=[token]))
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, form=form, trouble="unavailable", status=503)
+    except TemporarilyUnavailable as error:
+        again = pages.page(request, hold, form=form, trouble="unavailable", status=503)
+        return _later(again, error)
     if answer.status >= 400:
         return _not_started(request, hold, form, answer)
     url = answer.body["url"]
@@ -139,6 +141,12 @@ def _not_started(
     if answer.status == 410:
         return see_other(reverse("holds:hold", args=[hold.token]))
     return see_other(_after_paying(hold))  # paid, or being paid
+
+
+def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpResponse:
+    """A part that is down says when to come back, on a page too."""
+    response["Retry-After"] = str(error.retry_after_seconds)
+    return response
 
 
 def _after_paying(hold: Hold) -> str:
@@ -185,8 +193,8 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 
     try:
         answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, trouble="kept", status=503)
+    except TemporarilyUnavailable as error:
+        return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
         return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
     return see_other(reverse("holds:hold", args=[token]))
@@ -196,7 +204,7 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 @private
 def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
-    booking = _booking(token)
+    booking = booking_by_link(token)
     verdict = _settled(booking)
     if verdict == "cancelled":
         return _elsewhere(request, reverse("payments:manage", args=[token]))
@@ -228,13 +236,6 @@ def _settled(booking: Booking) -> str:
     verdict = verdict_page(booking)
     is_moving = any(outcome.name == "processing" for outcome in outcomes)
     return "processing" if verdict == "open" and is_moving else verdict
-
-
-def _booking(token: str) -> Booking:
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
 
 
 def _resource(slug: str, resource_slug: str) -> Resource:

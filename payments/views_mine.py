@@ -1,17 +1,16 @@
 """A member's bookings, and the page that a guest's link opens."""
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from bookings.links import booking_id_from
-from bookings.models import Booking
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
+from payments.by_link import booking_by_link
 from payments.credit_selectors import purses
 from payments.receipts import of_booking
 from payments.truth import mine, one
@@ -33,10 +32,7 @@ def my(request: HttpRequest) -> HttpResponse:
 @private
 def manage(request: HttpRequest, token: str) -> HttpResponse:
     """One booking, for whoever has its link: a guest needs no account."""
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    booking = get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
+    booking = booking_by_link(token)
     truth, now = one(booking)
     words = {
         "workspace": booking.workspace,

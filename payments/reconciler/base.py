@@ -18,6 +18,13 @@ LOW = Finding.Severity.LOW
 
 Cursor = dict[str, Any]
 
+# A refund `r` that failed was made good by what was asked for of its payment after that, if it is
+# as much. What had been asked for before is another matter.
+MADE_GOOD = """r.state = 'failed' AND r.amount_minor <= (
+    SELECT coalesce(sum(n.amount_minor), 0) FROM payments_refund n
+    WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
+      AND n.created_at >= coalesce(r.ended_at, r.created_at) AND n.id <> r.id)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

@@ -9,7 +9,17 @@ from config.kernel.clock import now as database_now
 from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Refund
-from payments.reconciler.base import HIGH, MEDIUM, MINUTE, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import (
+    HIGH,
+    MADE_GOOD,
+    MEDIUM,
+    MINUTE,
+    Check,
+    Cursor,
+    Page,
+    Seen,
+    rows,
+)
 from payments.refunding import HAS_FAILED, NEEDS_SOMEBODY
 
 EFFECTS_OVERDUE = "effects_overdue"
@@ -93,7 +103,7 @@ class RefundsStuck(Check):
     interval = MINUTE
     batch = 200
 
-    _STUCK = """
+    _STUCK = f"""
         SELECT r.id, r.state, r.amount_minor, r.currency, r.created_at, r.last_error, r.tries,
                r.stripe_refund_id, r.due_id, r.payment_id, r.cause, d.workspace_id, b.reference
         FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
@@ -103,11 +113,9 @@ class RefundsStuck(Check):
           AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
               WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
               ELSE true END
-          AND NOT (r.state = 'failed' AND EXISTS (
-              SELECT 1 FROM payments_refund n WHERE n.payment_id = r.payment_id
-              AND n.state <> 'failed' AND n.created_at > r.created_at))
+          AND NOT ({MADE_GOOD})
         ORDER BY r.id LIMIT %(batch)s
-    """
+    """  # noqa: S608
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
         return {"after": str(UUID(int=0))}

@@ -8,7 +8,7 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
-from payments.reconciler.base import HIGH, HOUR, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import HIGH, HOUR, MADE_GOOD, Check, Cursor, Page, Seen, rows
 
 CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
 CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
@@ -43,7 +43,7 @@ _BOUNDS = """
 #
 # A refund that failed and a capture that failed are findings of their own; here they count as on
 # their way, so that one cause is told once.
-_SUMS = """
+_SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
                CASE WHEN c.id IS NULL OR c.state = 'committed' THEN b.state
@@ -89,10 +89,7 @@ _SUMS = """
             SELECT parts.subject, r.amount_minor, r.state, r.cause, p.verdict
             FROM parts JOIN payments_refund r USING (due_id)
             JOIN payments_payment p ON p.id = r.payment_id
-            WHERE NOT (r.state = 'failed' AND EXISTS (
-                  SELECT 1 FROM payments_refund n
-                  WHERE n.payment_id = r.payment_id AND n.state <> 'failed'
-                    AND n.created_at > r.created_at))
+            WHERE NOT ({MADE_GOOD})
         ) refunds GROUP BY subject
     ),
     lost AS (
@@ -177,7 +174,7 @@ _SUMS = """
            credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
            has - owed - retained - in_flight AS difference
     FROM sides WHERE has <> owed + retained + in_flight ORDER BY id
-"""
+"""  # noqa: S608
 
 _PARTS = (
     "due", "captured", "credit_spent", "refunded", "lost", "allowed", "has", "owed", "retained",

@@ -189,6 +189,29 @@ def test_refunds_that_fail_or_hang(sandbox: SandboxClient) -> None:
     assert check("dues").found == 0
 
 
+def test_a_failed_refund_is_not_made_good_by_another_that_was_under_way(
+    sandbox: SandboxClient,
+) -> None:
+    held = paid(sandbox)
+    row, other = refund(held, 1000), refund(held, 500)
+    past_the_guards(
+        "UPDATE payments_refund SET state = 'failed', ended_at = clock_timestamp() WHERE id = %s",
+        row.pk,
+    )
+
+    check("refunds_stuck")
+    failed = only_finding("refund_failed")
+    assert failed.subject_id == str(row.pk)
+    assert other.created_at > row.created_at
+    assert check("dues").found == 0  # one cause, told once
+
+    refund(held, 400)
+    assert check("refunds_stuck").found == 1  # not as much as was to be given back
+    refund(held, 600)
+    assert_over("refunds_stuck", failed)
+    assert check("dues").found == 0
+
+
 @pytest.mark.parametrize("table", ["mail", "signal", "payment"])
 def test_rows_to_be_done_that_are_overdue(
     sandbox: SandboxClient, table: str, monkeypatch: pytest.MonkeyPatch
