@@ -27,6 +27,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments import admin_change
 from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
@@ -97,12 +98,15 @@ class HoldAdmin(HoldAdminBase):
 
     def _release(self, request: HttpRequest, hold: Hold) -> Deed:
         effects = [f"{lines_said(hold.lines)} is free for others at once."]
+        if hold.change is not None:
+            effects = ["What the change would take is free at once; the booking stays as it is."]
         if hold.has_open_checkout:
             effects.append(
                 "They are on the payment page now. It is closed first; if they have paid by then, "
                 "the hold is not released and you are told so."
             )
-        effects.append("The member sees that staff released it, with your reason.")
+        if hold.change is None:
+            effects.append("The member sees that staff released it, with your reason.")
         return Deed(
             title=f"Release the hold of {self.who(hold)}",
             effects=effects,
@@ -171,7 +175,7 @@ class BookingAdmin(ReadOnlyAdmin):
         "reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended",
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
-    actions_detail = ("cancel", "refund", "complete", "no_show")
+    actions_detail = ("move", "cancel", "refund", "complete", "no_show")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request).select_related("workspace", "member")
@@ -232,9 +236,17 @@ class BookingAdmin(ReadOnlyAdmin):
             if (
                 BOOKING_STATES.allows(now, wanted[offered.path])
                 if offered.path in wanted
+                else now == booking_states.CONFIRMED
+                if offered.path == "move"
                 else money_back.has_something_left(object_id)
             )
         ]
+
+    @action(description="Move or extend…", permissions=["manage"], icon="edit_calendar")
+    def move(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        back = self.change_url(booking.pk)
+        return admin_change.page(request, self.admin_site, booking, back=back)
 
     @action(
         description="Cancel…",
@@ -313,9 +325,9 @@ def _captured(payments: list[Payment]) -> int:
 
 
 def _story(booking: Booking) -> dict[str, Any]:
-    """All there is to a booking, for its page: six queries however long its history."""
+    """All there is to a booking, for its page: nine queries however long its history."""
     zone = booking.workspace.timezone
-    hold = Hold.objects.filter(booking=booking).order_by("-created_at").first()
+    hold = Hold.objects.filter(booking=booking, change=None).first()
     payments = list(Payment.objects.filter(due__booking=booking).order_by("created_at"))
     occupancies = booking.occupancies.select_related("resource__location").order_by("during")
     return {
@@ -339,6 +351,7 @@ def _story(booking: Booking) -> dict[str, Any]:
             "ends": said_moment(hold.expires_at, zone),
             "because": hold.ended_because,
         },
+        "changes": admin_change.changes_said(booking, zone),
         "paid": said_money(_captured(payments), booking.currency),
         "payments": [_payment(payment, zone) for payment in payments],
         "refunds": money_back.refunds_said(booking, zone),

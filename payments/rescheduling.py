@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bookings import policy
+from django.urls import reverse
+
+from bookings import mails, policy
 from bookings.changes import MovedLine
+from bookings.links import absolute
 from bookings.models import Booking, Change, Line
 from bookings.rules import Window
-from config.kernel import clock
+from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput
 from config.kernel.locks import require_transaction
@@ -125,6 +128,32 @@ def reschedule(wish: Wish, *, actor: Actor, claimant: Claimant | None = None) ->
     ChargesNotEnabled (409), NothingChanges (422).
     """
     return _settled(_asked(wish, actor, claimant), wish, actor)
+
+
+def offer(wish: Wish, *, actor: Actor) -> Outcome:
+    """Staff's own: the member gets a mail with the link to pay, in the same transaction.
+
+    A booking without an e-mail is not told. Raises what `reschedule` raises.
+    """
+    outcome = reschedule(wish, actor=actor)
+    hold = outcome.hold
+    if hold is not None:
+        rows.insert(
+            mails.pay_for_change(
+                hold.booking,
+                outcome.change,
+                amount=outcome.change.difference,
+                until=hold.expires_at,
+                url=pay_url(hold),
+                reason=wish.reason,
+            )
+        )
+    return outcome
+
+
+def pay_url(hold: Hold) -> str:
+    """Where a change that is held is paid for, by whoever has the link."""
+    return absolute(reverse("holds:hold", args=[hold.token]))
 
 
 def reschedule_own(wish: Wish, *, actor: Actor, claimant: Claimant) -> Outcome:
