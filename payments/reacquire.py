@@ -21,7 +21,8 @@ from holds.states import ACTIVE, EXPIRED
 from payments.lock_objects import LockedMoney
 
 _IN_THE_WAY = """
-    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false), o.exclusive
+    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false), o.exclusive,
+           o.lapses_at IS NULL
     FROM bookings_occupancy mine JOIN bookings_occupancy o
       ON o.resource_id = mine.resource_id AND o.during && mine.during
     WHERE mine.booking_id = %s AND mine.change_id IS NOT DISTINCT FROM %s::uuid
@@ -76,13 +77,13 @@ def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> list[Hold] | None:
     with connection.cursor() as cursor:
         cursor.execute(_IN_THE_WAY, [money.booking.pk, money.hold.change_id])
         found = cursor.fetchall()
-    lapsed = {booking_id for booking_id, is_lapsed, _ in found if is_lapsed}
+    lapsed = {booking_id for booking_id, is_lapsed, _, _ in found if is_lapsed}
     if lapsed:
         ending.expire_locked(sorted(lapsed))
     own: list[Hold] = []
     to_close: list[Hold] = []
-    for booking_id, is_lapsed, exclusive in sorted(set(found)):
-        hold = None if is_lapsed else _own(money, booking_id)
+    for booking_id, is_lapsed, exclusive, is_final in sorted(set(found)):
+        hold = None if is_lapsed or is_final else _own(money, booking_id)
         if hold is not None:
             (to_close if hold.has_open_checkout else own).append(hold)
         elif exclusive and not is_lapsed:

@@ -16,7 +16,7 @@ from members.idempotency import Answer
 from members.pages import actor_of, private, says_what_happened, see_other, submitted
 from payments import cancelling, receipts
 from payments.by_link import booking_by_link
-from payments.errors import RefundChanged
+from payments.errors import PaymentInProgress, RefundChanged
 from payments.holding import placed
 from payments.truth import one
 
@@ -32,7 +32,10 @@ def cancel(request: HttpRequest, token: str) -> HttpResponse:
         return see_other(manage_url)
     if request.method != "POST":
         return _ask(request, booking, token)
-    answer = _cancelled(request, booking)
+    try:
+        answer = _cancelled(request, booking)
+    except PaymentInProgress as error:
+        return _ask(request, booking, token, problem=error.as_problem(), status=error.status)
     if answer.status < 400:
         return see_other(manage_url)
     problem: dict[str, Any] = answer.body

@@ -8,6 +8,7 @@ from members.idempotency import Answer
 from members.pages import posted, private, says_what_happened, see_other, submitted
 from payments import pay_again
 from payments.by_link import booking_by_link
+from payments.errors import PaymentInProgress
 from payments.models import Checkout
 from payments.states import OPEN
 
@@ -27,7 +28,10 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return Answer(200, {"url": url})
 
     asked = {"booking": str(booking.pk)}
-    answer = submitted(request, "pages.pay_again", asked, work, calls_out=True)
+    try:
+        answer = submitted(request, "pages.pay_again", asked, work, calls_out=True)
+    except PaymentInProgress:
+        return see_other(page)
     if answer.status >= 400 or (answer.replayed and not _is_open(answer.body["url"])):
         return see_other(page)
     return see_other(answer.body["url"])

@@ -11,7 +11,7 @@ from bookings.models import Block, Change, Occupancy, Resource
 from config.kernel.errors import InvalidInput, InvalidTransition, VersionMismatch
 from holds import changing
 from holds.changing import NewWindow
-from holds.claims import LineRequest
+from holds.claims import Claimant, LineRequest
 from holds.models import Hold
 from holds.services import expire_lapsed
 from members.models import Notification, Workspace
@@ -556,3 +556,23 @@ def test_the_mail_says_from_where_to_where(held: Hold) -> None:
     assert "Before, it was Room" in mail.payload["text"]
     calendar = b64decode(mail.payload["attachments"][0]["content"]).decode()
     assert "SEQUENCE:2" in calendar
+
+
+def test_a_late_payment_does_not_let_a_change_go_for_time_that_is_booked(
+    sandbox: SandboxClient, room: Resource
+) -> None:
+    """They lost the hour, booked it anew, and want it longer; then the first payment arrives."""
+    ana = Claimant(email="ana@example.test", visitor="ana's browser")
+    lost = hold(line(room), claimant=ana)
+    pay(sandbox, start(lost))
+    lapse(lost)
+    anew = hold(line(room), claimant=ana)
+    pay(sandbox, start(anew))
+    assert settle(latest(anew)) == "confirmed"
+    with transaction.atomic():
+        wish = Wish(anew.booking_id, [window(9, 11)])
+        waiting = rescheduling.reschedule(wish, actor=MEMBER, claimant=ana).hold
+    assert settle(latest(lost)) == "voided"
+    assert waiting is not None
+    assert change_of(waiting).state == "pending"
+    assert hours(anew.booking_id) == [(9, 10)]
