@@ -1,4 +1,4 @@
-"""Findings by the page: each cause once, silent where staff dismissed it, closed when gone."""
+"""Findings by the page: each cause once, silent where staff settled it, closed when gone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import F
 
 from config.kernel.clock import now as database_now
+from payments import findings
 from payments.findings import FINGERPRINT
 from payments.models import Finding
 from payments.reconciler.base import Check, Seen
@@ -22,9 +23,12 @@ def file_all(check: Check, seen: Sequence[Seen]) -> int:
     known = _of_causes(seen).filter(closed_at=None)
     wanted = {each.cause: each for each in seen}
     with transaction.atomic():
-        again = {_cause(f): f.pk for f in known if _cause(f) in wanted}
-        Finding.objects.filter(pk__in=again.values()).update(last_seen_at=now, seen=F("seen") + 1)
-        silent = set() if check.recurs else _dismissed(seen)
+        again = {_cause(f): f for f in known if _cause(f) in wanted}
+        same = Finding.objects.filter(pk__in=[finding.pk for finding in again.values()])
+        same.update(last_seen_at=now, seen=F("seen") + 1)
+        for cause, finding in again.items():
+            findings.renew(finding, _row(wanted[cause], now))
+        silent = set() if check.recurs else _settled(seen)
         fresh = [
             each
             for cause, each in wanted.items()
@@ -73,8 +77,8 @@ def _of_causes(seen: Sequence[Seen]):  # type: ignore[no-untyped-def]
     )
 
 
-def _dismissed(seen: Sequence[Seen]) -> set[tuple[tuple[str, str, str], str]]:
-    found = _of_causes(seen).filter(resolution=Finding.Resolution.DISMISSED)
+def _settled(seen: Sequence[Seen]) -> set[tuple[tuple[str, str, str], str]]:
+    found = _of_causes(seen).filter(resolution__in=findings.SETTLED)
     return {(_cause(finding), finding.evidence.get(FINGERPRINT, "")) for finding in found}
 
 
