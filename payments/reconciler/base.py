@@ -23,7 +23,8 @@ Cursor = dict[str, Any]
 class Seen:
     """Something that should not be. `kind` and subject name its cause.
 
-    A cause that staff dismissed stays silent until its `fingerprint` (a sum, a status) changes.
+    A cause that staff dismissed or gave credit for stays silent until its `fingerprint` (a sum, a
+    status) changes; one that stands open is told as it is by then.
     """
 
     kind: str
@@ -91,6 +92,17 @@ class Check:
     def is_gone(self, finding: Finding) -> bool:
         """Whether a finding that a whole pass has not seen again is over."""
         return True
+
+
+_BOUNDS = """
+    SELECT count(*) AS many, (array_agg(id ORDER BY id DESC))[1] AS upto
+    FROM (SELECT id FROM {table} WHERE id > %(after)s ORDER BY id LIMIT %(batch)s) page
+"""
+
+
+def bounds_of(table: str, *, after: Any, batch: int) -> dict[str, Any]:
+    """The next page of a table by id: how many rows it has (`many`), and its last id (`upto`)."""
+    return rows(_BOUNDS.format(table=table), {"after": after, "batch": batch})[0]
 
 
 def rows(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
