@@ -22,12 +22,13 @@ from members.admin_filters import OpeningFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
 from payments.models import Finding
-from payments.reconciler import deeds
+from payments.reconciler import attaching, deeds
+from payments.reconciler.about import About, about
 
 SEVERITIES = {"high": "danger", "medium": "warning", "low": "info"}
 
 
-def offered(it: deeds.About) -> list[tuple[str, str]]:
+def offered(it: About) -> list[tuple[str, str]]:
     """What can be done about an open finding: (name of the deed, its button)."""
     if it.finding.closed_at is not None:
         return []
@@ -75,6 +76,12 @@ class AttachForm(NoteForm):
     field_order = ["reference", "reason"]
 
 
+class RefundForm(NoteForm):
+    """What was shown goes along: another amount is never paid out."""
+
+    expects = forms.IntegerField(widget=forms.HiddenInput(), required=False)
+
+
 class CreditForm(NoteForm):
     amount = forms.DecimalField(
         label="Amount", min_value=0, max_digits=12, widget=UnfoldAdminDecimalFieldWidget
@@ -91,12 +98,13 @@ class FindingAdmin(ReadOnlyAdmin):
     search_fields = ("summary", "subject_id", "kind")
     ordering = ("severity", "-last_seen_at")
     fields = (
-        "summary", ("severity_shown", "kind_shown"), "about", ("seen_shown", "last_seen_shown"),
-        "done", ("closed_shown", "closed_by"), "note", "evidence_shown",
+        "summary", ("severity_shown", "kind_shown"), "about_shown",
+        ("seen_shown", "last_seen_shown"), "done", ("closed_shown", "closed_by"), "note",
+        "evidence_shown",
     )  # fmt: skip
     readonly_fields = (
-        "severity_shown", "kind_shown", "about", "seen_shown", "last_seen_shown", "closed_shown",
-        "evidence_shown",
+        "severity_shown", "kind_shown", "about_shown", "seen_shown", "last_seen_shown",
+        "closed_shown", "evidence_shown",
     )  # fmt: skip
     actions_detail = ("rebook", "refund", "attach", "credit", "dismiss")
 
@@ -106,7 +114,7 @@ class FindingAdmin(ReadOnlyAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what can be done about this one."""
         finding = self.get_queryset(request).filter(pk=object_id).first()
-        wanted = {name for name, _ in offered(deeds.about(finding))} if finding else set()
+        wanted = {name for name, _ in offered(about(finding))} if finding else set()
         found = super().get_actions_detail(request, object_id)
         return [each for each in found if each.path in wanted]
 
@@ -140,9 +148,9 @@ class FindingAdmin(ReadOnlyAdmin):
         )
 
     @display(description="about")
-    def about(self, finding: Finding) -> str:
+    def about_shown(self, finding: Finding) -> str:
         """The rows it is about, as links."""
-        booking = deeds.about(finding).booking
+        booking = about(finding).booking
         if booking is not None:
             return link("bookings_booking", booking.pk, f"Booking {booking.reference}")
         told = finding.evidence.get("bookings", [])
@@ -178,15 +186,20 @@ class FindingAdmin(ReadOnlyAdmin):
     @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         finding = self.row_or_404(request, object_id, MANAGER)
-        amount = deeds.about(finding).refundable
+        amount = about(finding).refundable
         return self._ask(
             request,
             object_id,
             "refund",
+            form_class=RefundForm,
+            initial={"expects": amount.amount_minor if amount is not None else None},
             title=f"Refund {amount}",
             effects=[f"{amount} goes back the way it came.", "The member is told, with your note."],
             perform=lambda finding, form: deeds.refund(
-                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+                finding,
+                actor=staff_actor(request),
+                note=form.cleaned_data["reason"],
+                expects_minor=form.cleaned_data["expects"],
             ),
             done=f"{amount} is on its way back.",
         )
@@ -217,7 +230,7 @@ class FindingAdmin(ReadOnlyAdmin):
             form_class=AttachForm,
             title="Attach this payment to a booking",
             effects=["It becomes the payment of a confirmed booking that has none, to the cent."],
-            perform=lambda finding, form: deeds.attach(
+            perform=lambda finding, form: attaching.attach(
                 finding,
                 reference=form.cleaned_data["reference"],
                 actor=staff_actor(request),
@@ -234,7 +247,10 @@ class FindingAdmin(ReadOnlyAdmin):
             "credit",
             form_class=CreditForm,
             title="Give credit for it",
-            effects=["The booking's member can spend it here at once. No money moves."],
+            effects=[
+                "The booking's member can spend it here at once. Nothing goes to a card.",
+                "What could be refunded becomes credit; more than that is a gift.",
+            ],
             perform=lambda finding, form: deeds.credit(
                 finding,
                 amount_minor=_minor(finding, form.cleaned_data["amount"]),
@@ -255,11 +271,12 @@ class FindingAdmin(ReadOnlyAdmin):
         perform: Callable[[Finding, forms.Form], None],
         done: str,
         form_class: type[forms.Form] = NoteForm,
+        initial: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """GET shows what would happen; POST does it, or says why not."""
         finding = self.row_or_404(request, object_id, MANAGER)
-        form = form_class(request.POST if request.method == "POST" else None)
-        labels = dict(offered(deeds.about(finding)))
+        form = form_class(request.POST if request.method == "POST" else None, initial=initial)
+        labels = dict(offered(about(finding)))
         if name not in labels:
             messages.warning(request, "That cannot be done about this finding any more.")
             return HttpResponseRedirect(self.change_url(finding.pk))
@@ -294,9 +311,8 @@ def _did(
 
 
 def _minor(finding: Finding, amount: Any) -> int:
-    booking = deeds.about(finding).booking
-    currency = booking.workspace.currency if booking else ""
-    return minor_of(amount, currency)
+    due = about(finding).due
+    return minor_of(amount, due.currency if due is not None else "")
 
 
 def _zone(finding: Finding) -> str:

@@ -96,3 +96,9 @@ class CheckoutReplaced(DomainError):
     @property
     def is_final(self) -> bool:
         return False
+
+
+class NotOffered(DomainError):
+    code = "not_offered"
+    status = 409
+    detail = "That cannot be done about this finding."

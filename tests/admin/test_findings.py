@@ -1,5 +1,6 @@
 """Findings in the admin, and the standing page: 0, or unknown, and what can be done."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -272,6 +273,18 @@ def test_refunding_what_nothing_explains(as_role: SignIn, room: Resource) -> Non
     assert (refund.amount_minor, refund.cause, refund.reason) == (4500, "reconciler", "Sorry")
     row.refresh_from_db()
     assert row.resolution == "refunded"
+
+
+def test_another_amount_than_was_shown_is_never_paid_out(as_role: SignIn, room: Resource) -> None:
+    booking, row = lost_but_paid(room)
+    browser = as_role("manager")
+    page = browser.get(deed(row, "refund")).content.decode()
+    assert re.search(r'type="hidden" name="expects" value="4500"', page)
+    said = {"reason": "Sorry", "expects": "4400"}
+    assert browser.post(deed(row, "refund"), said).status_code == 422
+    assert not booking.dues.get().refunds.exists()
+    assert browser.post(deed(row, "refund"), said | {"expects": "4500"}).status_code == 302
+    assert booking.dues.get().refunds.get().amount_minor == 4500
 
 
 def test_giving_credit_for_it(as_role: SignIn, room: Resource) -> None:
