@@ -154,10 +154,11 @@ def _give_back_of(payment: Payment, money: LockedMoney, back: _Back, cause: str)
 def _cause(failed: Refund) -> str:
     """What is given anew is given for the same cause: a cancellation's share, a cheaper change.
 
-    Of a payment that came too late the member is told only with the verdict; now they are told.
+    Of a payment that bought nothing the cause decides only what the member is told, and that is
+    another thing now.
     """
-    is_late = failed.cause == Refund.Cause.LATE
-    return Refund.Cause.RECONCILER if is_late else failed.cause
+    was_accepted = failed.payment.verdict == CAPTURE
+    return failed.cause if was_accepted else Refund.Cause.RECONCILER
 
 
 def _parts(money: LockedMoney) -> list[Due]:

@@ -94,7 +94,7 @@ def test_a_duplicates_failed_refund_is_taken_from_the_duplicate(sandbox: Sandbox
         )
     deeds.refund(fails(refund), actor=STAFF, note="Again")
     new = Refund.objects.exclude(state="failed").get()
-    assert (new.payment_id, new.amount_minor, new.cause) == (second.pk, 4500, "duplicate")
+    assert (new.payment_id, new.amount_minor, new.cause) == (second.pk, 4500, "reconciler")
     quiet()
 
 
