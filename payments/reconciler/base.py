@@ -69,12 +69,16 @@ class Check:
     heals: ClassVar[str] = ""
     interval: ClassVar[timedelta] = HOUR
     batch: ClassVar[int] = 500
-    seconds: ClassVar[int] = 20
+    seconds: ClassVar[int] = 20  # for heals as well
+    # How many findings that a pass has not seen again are asked about one by one, where they are.
+    asks: ClassVar[int] = 500
     # Whether a dismissed cause may be told of again (a table that is late once more).
     recurs: ClassVar[bool] = False
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        """The cursor of a new pass. `before` is what the last whole pass left, `since` staff's."""
+        """The cursor of a new pass. `before` is what the last whole pass left; `since` is staff's,
+        who may look further back than it would, never less far: that would leave a gap.
+        """
         return {}
 
     def look(self, cursor: Cursor) -> Page:

@@ -30,7 +30,12 @@ _WAITING: dict[str, tuple[str, str, str, str]] = {
         "payment signals", "next_try_at", "followed_at IS NULL", "payments.follow_signal"
     ),
     "payments_payment": ("payments", "next_try_at", "next_try_at IS NOT NULL", ""),
-    "payments_checkout": ("checkouts", "next_look_at", "next_look_at IS NOT NULL", ""),
+    "payments_checkout": (
+        "checkouts",
+        "next_look_at",
+        "next_look_at IS NOT NULL AND state IN ('creating', 'open', 'complete')",
+        "",
+    ),
     "payments_refund": (
         "refunds", "next_try_at", "next_try_at IS NOT NULL", "payments.carry_out_refund"
     ),

@@ -29,7 +29,14 @@ CHECKS: tuple[Check, ...] = (
 
 # What "0 overlaps" and "0 unexplained money" rest on.
 SLOT_CHECKS = ("overlaps",)
-MONEY_CHECKS = ("dues", "credit_ledger", "stripe_payments", "payments_stuck", "checkouts_stuck")
+MONEY_CHECKS = (
+    "dues",
+    "credit_ledger",
+    "stripe_payments",
+    "payments_stuck",
+    "checkouts_stuck",
+    "refunds_stuck",
+)
 
 
 def check_named(name: str) -> Check:

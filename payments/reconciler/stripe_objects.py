@@ -117,6 +117,7 @@ class StripePayments(PerAccount):
     interval = HOUR
     seconds = 60
     lists = ("payment_intents", "refunds")
+    asks = 50
 
     # What is younger may be on its way to us; what is older was covered by the passes before.
     settles_within = timedelta(minutes=2)
@@ -125,8 +126,10 @@ class StripePayments(PerAccount):
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
         covered = before.get("to")
-        begin = datetime.fromtimestamp(covered, UTC) - self.overlap if covered else None
-        begin = since or begin or now - self.first_window
+        begin = now - self.first_window
+        if covered:
+            begin = datetime.fromtimestamp(covered, UTC) - self.overlap
+        begin = min(begin, since or begin)
         return super().start(now=now, before=before, since=since) | {
             "from": int(begin.timestamp()),
             "to": int((now - self.settles_within).timestamp()),
@@ -358,7 +361,7 @@ class UndeliveredEvents(PerAccount):
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
         return super().start(now=now, before=before, since=since) | {
-            "from": int((since or now - self.kept_at_stripe).timestamp()),
+            "from": int((now - self.kept_at_stripe).timestamp()),
             "to": int((now - self.settles_within).timestamp()),
         }
 

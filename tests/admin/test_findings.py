@@ -84,6 +84,23 @@ def test_a_stale_run_is_unknown(as_role: SignIn, minutes: int, said: str) -> Non
     assert standing(as_role("clerk"))["overlaps"].said == said
 
 
+def test_a_resumed_pass_is_as_fresh_as_its_beginning(as_role: SignIn) -> None:
+    all_checked(5)
+    now = clock.now()
+    began = (now - timedelta(minutes=300)).isoformat()
+    CheckRun.objects.create(
+        name="dues", started_at=now, finished_at=now, is_complete=True, cursor={"began": began}
+    )
+    found = standing(as_role("clerk"))
+    assert (found["overlaps"].said, found["money"].said) == ("0", "unknown")
+
+
+def test_a_refund_that_failed_is_unexplained_money(as_role: SignIn, room: Resource) -> None:
+    all_checked()
+    finding(room.workspace, kind="refund_failed", subject_type="refund", subject_id="x")
+    assert standing(as_role("clerk"))["money"].said == "1"
+
+
 def test_a_run_that_failed_or_never_ended_is_unknown(as_role: SignIn) -> None:
     all_checked(5)
     CheckRun.objects.create(name="dues", started_at=clock.now(), error="no such table")

@@ -199,8 +199,9 @@ def test_pages_and_accounts_are_resumed(
     while runs == 0 or not CheckRun.objects.latest("started_at").is_complete:
         assert runner.run(registry.check_named("stripe_payments"), seconds=0) is not None
         runs += 1
-    # the platform's one page, two of each account, and a list of refunds for each
-    assert runs == 1 + 1 + 2 * (2 + 1)
+    # the platform's one page, two of each account (one of them with two to be tried, for which
+    # there is time in two runs), and a list of refunds for each
+    assert runs == 1 + 1 + 2 * (3 + 1)
     found = {finding.subject_id for finding in open_findings("unexplained_payment")}
     assert found == set(intents)
 
