@@ -96,7 +96,9 @@ def new_change(booking: Booking, moved: Sequence[MovedLine], now: datetime) -> C
     )
 
 
-def commit(booking: Booking, change: Change, *, at: datetime, actor: Actor, **data: Any) -> None:
+def commit(
+    booking: Booking, change: Change, *, at: datetime, actor: Actor, reason: str = "", **data: Any
+) -> None:
     """The booking becomes what the change says; both are locked, and the change has its time.
 
     What the booking had and does not need is released in the same transaction. Raises
@@ -112,10 +114,11 @@ def commit(booking: Booking, change: Change, *, at: datetime, actor: Actor, **da
         _rewrite(wanted)
     Occupancy.objects.filter(change=change, released_at=None).update(lapses_at=None)
     total = booking.total_minor + change.difference_minor
+    kept = {**data, "change": str(change.pk), "lines": change.lines}
     _write(
         booking,
         change,
-        Move(CONFIRMED, at, actor, data={**data, "change": str(change.pk), "lines": change.lines}),
+        Move(CONFIRMED, at, actor, reason, kept),
         starts_at=change.starts_at,
         ends_at=change.ends_at,
         total_minor=total,
@@ -174,9 +177,8 @@ def _write(booking: Booking, change: Change, move: Move, **columns: Any) -> None
     for name, value in changes.items():
         setattr(booking, name, value)
     event = event_for(booking, move, from_state=booking.state, kind="rescheduled")
-    happening = Happening(
-        "booking.rescheduled", booking, move.at, move.actor, data={**move.data, "row": change}
-    )
+    data = {**move.data, "row": change}
+    happening = Happening("booking.rescheduled", booking, move.at, move.actor, move.reason, data)
     rows.insert([event, *rows_for(happening)])
 
 

@@ -24,7 +24,12 @@ def mail_rescheduled(happening: Happening) -> list[Notification]:
     if not data.get("free"):
         return []
     money = data.get("money")
-    return mails.rescheduled(happening.subject, data["row"], money=money and _in_words(money))
+    return mails.rescheduled(
+        happening.subject,
+        data["row"],
+        money=money and _in_words(money),
+        reason=happening.reason,
+    )
 
 
 @on("change.expired")

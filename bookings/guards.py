@@ -273,6 +273,20 @@ occupancy_belongs = deferred(
     declare=_BELONGS_DECLARE,
 )
 
+# Handed to another booking, it would leave a confirmed one without its slot, unseen.
+occupancy_stays = pgtrigger.Trigger(
+    name="stays",
+    operation=pgtrigger.UpdateOf("booking_id", "line_id", "change_id"),
+    when=pgtrigger.Before,
+    func=f"""
+        IF (NEW.booking_id, NEW.line_id, NEW.change_id)
+           IS DISTINCT FROM (OLD.booking_id, OLD.line_id, OLD.change_id) THEN
+            {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
+        END IF;
+        RETURN NEW;
+    """,
+)
+
 resource_belongs = deferred(
     "belongs",
     f"""

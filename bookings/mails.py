@@ -24,12 +24,17 @@ def confirmation(booking: Booking, receipt: Shown | None = None) -> list[Notific
 
 
 def rescheduled(
-    booking: Booking, change: Change, receipt: Shown | None = None, *, money: Shown | None = None
+    booking: Booking,
+    change: Change,
+    receipt: Shown | None = None,
+    *,
+    money: Shown | None = None,
+    reason: str = "",
 ) -> list[Notification]:
     """It was moved: from where to where, a calendar file that moves it there too, and the money.
 
     `receipt` is for what was paid for it; `money` says what is given back: `to_card` and
-    `to_credit`, as words or empty.
+    `to_credit`, as words or empty. `reason` is why, where whoever moved it said so.
     """
     return _mail(
         "rescheduled",
@@ -37,6 +42,7 @@ def rescheduled(
         once=str(change.pk),
         receipt=receipt,
         money=money,
+        reason=reason,
         before=_before(booking, change),
         attachments=[_calendar(booking)],
     )

@@ -461,6 +461,7 @@ class Occupancy(models.Model):
             guards.occupancy_guard,
             guards.occupancy_agrees,
             guards.occupancy_belongs,
+            guards.occupancy_stays,
             *undeletable("occupancy_is_history", unless="OLD.released_at IS NOT NULL"),
         ]
         constraints = [

@@ -21,6 +21,11 @@ def window_text(start: datetime, end: datetime, zone: ZoneInfo, *, named: bool =
     return f"{text}, {zone_text(zone)}" if named else text
 
 
+def unbroken(text: str) -> str:
+    """The same with a window's two times kept on one line, for pages."""
+    return text.replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
+
+
 def change_text(window: dict[str, Any], resource: Resource) -> str:
     """ "Court 1, Tue 8 Dec, 14:00–15:30, Auckland" for a window as a change keeps it."""
     start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from bookings import changes, lock_objects
+from bookings.availability import availability, units_free
 from bookings.changes import MovedLine
 from bookings.checks import broken_rules
 from bookings.errors import OutsideOpeningHours, UnknownResource, WindowNotAllowed
@@ -34,6 +35,9 @@ from holds.probe import Wanted, look
 from holds.states import ACTIVE
 from holds.subjects import Claimant
 from members.models import Workspace
+
+# Why a pending change ended, where its booker chose another one (or none) instead.
+REPLACED = "Replaced by another choice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +93,18 @@ def ask(
     if workspace is None:
         raise NotFound("There is no such booking.")
     limits.refuse_too_many(workspace, who, own=_pending_ids(booking_id))
-    booking = _locked(booking_id, windows)
-    if booking.state != CONFIRMED:
-        raise InvalidTransition("Only a confirmed booking can be changed.")
+    booking = _locked(workspace, booking_id, windows)
+    refuse_unless_confirmed(booking)
     if version is not None and version != booking.version:
         raise VersionMismatch
     give_up_pending(booking, actor)
     return replace(looked_up(booking, windows, now=lock_objects.now_under_locks()), claimant=who)
+
+
+def refuse_unless_confirmed(booking: Booking) -> None:
+    """Raises InvalidTransition (409)."""
+    if booking.state != CONFIRMED:
+        raise InvalidTransition("Only a confirmed booking can be changed.")
 
 
 def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) -> Asked:
@@ -114,11 +123,29 @@ def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) 
     return Asked(booking, moved, rules, now)
 
 
+def first_taken(asked: Asked) -> int | None:
+    """The first window of which others seem to have some; as stale as every look."""
+    had = changes.backing(asked.booking.pk)
+    windows = [moved.window for moved in asked.moved]
+    known = availability(
+        rules=list(asked.rules.values()),
+        start=min(window.start for window in windows),
+        end=max(window.end for window in windows),
+        ignore_booking_id=asked.booking.pk,
+    )
+    for index, moved in enumerate(asked.moved):
+        for anew in moved.taken_anew(had.get(moved.line.pk, [])):
+            if units_free(known[moved.resource_id], anew) < moved.line.quantity:
+                return index
+    return None
+
+
 def place(
     asked: Asked,
     *,
     actor: Actor,
     ttl_seconds: int | None = None,
+    reason: str = "",
 ) -> Hold:
     """Hold what the booking does not have yet until the difference is paid. All windows or none.
 
@@ -128,14 +155,17 @@ def place(
     hold = _hold(asked, change, ttl_seconds)
     taken = _take(asked, change, lapses_at=hold.lapses_at)
     data = {"change": str(change.pk), "difference_minor": change.difference_minor}
-    event = note(asked.booking, kind="change_held", at=asked.now, actor=actor, **data)
-    happening = Happening("change.held", hold, asked.now, actor)
+    event = note(
+        asked.booking, kind="change_held", at=asked.now, actor=actor, reason=reason, **data
+    )
+    happening = Happening("change.held", hold, asked.now, actor, reason)
     rows.insert([change, *taken, hold, event, *rows_for(happening)])
     return hold
 
 
 def make(asked: Asked, *, actor: Actor, **data: Any) -> Change:
-    """Take it and commit at once: nothing is to be paid for. `data` goes into the history.
+    """Take it and commit at once: nothing is to be paid for. `data` (and a `reason` in it) goes
+    into the history.
 
     Raises SlotTaken (409) with the index of the window.
     """
@@ -155,7 +185,7 @@ def give_up_pending(booking: Booking, actor: Actor) -> None:
         elif hold.has_open_checkout:
             raise CheckoutOpen(hold.pk)
         else:
-            ending.release_locked(hold, now, actor, "Replaced by another choice")
+            ending.release_locked(hold, now, actor, REPLACED)
 
 
 def _pending(booking_id: UUID) -> QuerySet[Hold]:
@@ -166,9 +196,13 @@ def _pending_ids(booking_id: UUID) -> list[UUID]:
     return list(_pending(booking_id).values_list("pk", flat=True))
 
 
-def _locked(booking_id: UUID, windows: Sequence[NewWindow]) -> Booking:
-    """The booking under its lock, after every resource that it has or is to have."""
-    others = {window.resource_id for window in windows if window.resource_id}
+def _locked(workspace: Workspace, booking_id: UUID, windows: Sequence[NewWindow]) -> Booking:
+    """The booking under its lock, after every resource that it has or is to have.
+
+    Another workspace's resource is not even locked: it is refused as unknown later.
+    """
+    named = {window.resource_id for window in windows if window.resource_id}
+    others = workspace.resources.filter(pk__in=named).values_list("pk", flat=True) if named else []
     lock_objects.lock_resources_of([booking_id], also=others)
     booking = lock_objects.lock_bookings([booking_id]).first()
     if booking is None:

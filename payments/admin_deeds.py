@@ -21,6 +21,7 @@ from payments.cancelling import AMOUNT, FULL, NONE, POLICY, Back
 from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Dispute, Due, Payment, Refund
+from payments.shares import Left
 from payments.standing import Standing, left_of, standing_of
 from payments.states import CAPTURE
 
@@ -120,15 +121,7 @@ def refund_of_booking(request: HttpRequest, booking: Booking, *, back: str) -> D
     return Deed(
         title=f"Refund booking {booking.reference}",
         effects=[
-            (
-                f"Up to {Money(left.total_minor, currency)} can be given back: "
-                f"{Money(left.by_card_minor, currency)} paid by card, "
-                f"{Money(left.by_credit_minor, currency)} by credit."
-            ),
-            (
-                "To the card: the card's money first, the rest as the credit that was spent. "
-                "As credit: the credit that was spent first."
-            ),
+            *_what_is_left(left, currency),
             "The booking stays as it is. The member is told, with your reason.",
         ],
         button="Give it back",
@@ -137,6 +130,23 @@ def refund_of_booking(request: HttpRequest, booking: Booking, *, back: str) -> D
         perform=lambda form: _once(request, "admin.refund", str(booking.pk), form, ask),
         form=MoneyForm,
     )
+
+
+def _what_is_left(left: Left, currency: str) -> list[str]:
+    """How much there is; and the rule of mixed payments, where credit was part of it."""
+    up_to = f"Up to {Money(left.total_minor, currency)} can be given back"
+    if not left.by_credit_minor:
+        return [f"{up_to}."]
+    return [
+        (
+            f"{up_to}: {Money(left.by_card_minor, currency)} paid by card, "
+            f"{Money(left.by_credit_minor, currency)} by credit."
+        ),
+        (
+            "To the card: the card's money first, the rest as the credit that was spent. "
+            "As credit: the credit that was spent first."
+        ),
+    ]
 
 
 def refund_of_payment(request: HttpRequest, payment: Payment, *, back: str) -> Deed:

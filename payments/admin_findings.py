@@ -17,12 +17,12 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from config.kernel.errors import DomainError
-from config.kernel.money import minor_of
+from config.kernel.money import Money, minor_of
 from members.admin_filters import OpeningFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
 from payments.models import Finding
-from payments.reconciler import attaching, deeds
+from payments.reconciler import deeds, strangers
 from payments.reconciler.about import About, about
 
 SEVERITIES = {"high": "danger", "medium": "warning", "low": "info"}
@@ -32,11 +32,12 @@ def offered(it: About) -> list[tuple[str, str]]:
     """What can be done about an open finding: (name of the deed, its button)."""
     if it.finding.closed_at is not None:
         return []
-    amount = it.refundable
+    amount = it.refundable or it.returnable
     found = [
         ("rebook", "Rebook…", it.can_rebook),
-        ("refund", f"Refund {amount}…", amount is not None),
         ("attach", "Attach…", it.can_attach),
+        ("record", "Record…", it.can_record),
+        ("refund", f"Refund {amount}…", amount is not None),
         ("credit", "Give credit…", it.can_credit),
         ("dismiss", "Dismiss…", True),
     ]
@@ -98,15 +99,14 @@ class FindingAdmin(ReadOnlyAdmin):
     search_fields = ("summary", "subject_id", "kind")
     ordering = ("severity", "-last_seen_at")
     fields = (
-        "summary", ("severity_shown", "kind_shown"), "about_shown",
-        ("seen_shown", "last_seen_shown"), "done", ("closed_shown", "closed_by"), "note",
-        "evidence_shown",
+        "summary", ("severity_shown", "kind_shown"), "about", ("seen_shown", "last_seen_shown"),
+        "done", ("closed_shown", "closed_by"), "note", "evidence_shown",
     )  # fmt: skip
     readonly_fields = (
-        "severity_shown", "kind_shown", "about_shown", "seen_shown", "last_seen_shown",
-        "closed_shown", "evidence_shown",
+        "severity_shown", "kind_shown", "about", "seen_shown", "last_seen_shown", "closed_shown",
+        "evidence_shown",
     )  # fmt: skip
-    actions_detail = ("rebook", "refund", "attach", "credit", "dismiss")
+    actions_detail = ("rebook", "attach", "record", "refund", "credit", "dismiss")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("workspace")
@@ -148,7 +148,7 @@ class FindingAdmin(ReadOnlyAdmin):
         )
 
     @display(description="about")
-    def about_shown(self, finding: Finding) -> str:
+    def about(self, finding: Finding) -> str:
         """The rows it is about, as links."""
         booking = about(finding).booking
         if booking is not None:
@@ -185,8 +185,10 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        finding = self.row_or_404(request, object_id, MANAGER)
-        amount = about(finding).refundable
+        it = about(self.row_or_404(request, object_id, MANAGER))
+        if it.returnable is not None:
+            return self._give_back(request, object_id, it.returnable)
+        amount = it.refundable
         return self._ask(
             request,
             object_id,
@@ -202,6 +204,40 @@ class FindingAdmin(ReadOnlyAdmin):
                 expects_minor=form.cleaned_data["expects"],
             ),
             done=f"{amount} is on its way back.",
+        )
+
+    def _give_back(self, request: HttpRequest, object_id: str, amount: Money) -> HttpResponse:
+        """The same for a payment at Stripe of which we have no booking, and so nobody to tell."""
+        return self._ask(
+            request,
+            object_id,
+            "refund",
+            title=f"Refund {amount}",
+            effects=[
+                f"Stripe gives {amount} back, or lets it go where it was not taken yet.",
+                "Nobody is told by Surehold: it has no booking for this payment.",
+            ],
+            perform=lambda finding, form: strangers.give_back(
+                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+            ),
+            done=f"{amount} is on its way back.",
+        )
+
+    @action(description="Record…", permissions=["manage"], icon="edit_note")
+    def record(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._ask(
+            request,
+            object_id,
+            "record",
+            title="Record this refund",
+            effects=[
+                "It counts as given back from now on, and the member gets its note by mail.",
+                "The booking stays as it is: cancel it yourself if it was given up.",
+            ],
+            perform=lambda finding, form: strangers.record(
+                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+            ),
+            done="The refund is recorded.",
         )
 
     @action(description="Rebook…", permissions=["manage"], icon="event_available")
@@ -229,8 +265,11 @@ class FindingAdmin(ReadOnlyAdmin):
             "attach",
             form_class=AttachForm,
             title="Attach this payment to a booking",
-            effects=["It becomes the payment of a confirmed booking that has none, to the cent."],
-            perform=lambda finding, form: attaching.attach(
+            effects=[
+                "It pays, to the cent, for a booking that stands unpaid or is held.",
+                "A hold is confirmed by it, if its time is still free, and the member is told.",
+            ],
+            perform=lambda finding, form: strangers.attach(
                 finding,
                 reference=form.cleaned_data["reference"],
                 actor=staff_actor(request),

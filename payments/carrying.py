@@ -161,7 +161,7 @@ def _capture_failed(money: LockedMoney, payment: Payment) -> None:
     until = unpaid.ask_again(money)
     if until is not None:
         told = mails.capture_failed(
-            booking, amount=payment.amount, payment=str(payment.pk), until=until
+            booking, amount=money.due.amount, payment=str(payment.pk), until=until
         )
     rows.insert([_event(booking, payment, "capture_failed", money.now), *told])
 

@@ -37,7 +37,7 @@ from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Signal
 from payments.moves import move_checkout
 from payments.states import ABANDONED, COMPLETE, CREATING, EXPIRED, OPEN
-from payments.stripe_api import StripeBroke, StripeDown, StripeRefused
+from payments.stripe_api import AccountGone, StripeBroke, StripeDown, StripeRefused
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ _SHORTEST = timedelta(minutes=35)
 _RESUME_AFTER = timedelta(seconds=30)
 # Should neither page nor webhook tell of the payment, the self-heal asks.
 _FIRST_LOOK_AFTER = timedelta(minutes=2)
+_LONG_OVER = timedelta(hours=24)
 
 
 class _OtherCredit(Exception):
@@ -126,7 +127,8 @@ def _prepare(
             raise HoldExpired
         wish.check(money.due)
         _contact(money.booking, email, name)
-        connect.refuse_unless_charging(money.booking.workspace, money.due.amount_minor)
+        by_card = money.due.amount_minor - wish.minor
+        connect.refuse_unless_charging(money.booking.workspace, by_card)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
@@ -199,7 +201,7 @@ def next_for(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
     current = _live(money)
     if current is not None:
         return current
-    # What credit paid stays paid: only the card is asked again.
+    # Credit that is still spent on it stays spent; a capture that failed gave its own back.
     kept = sum(part.minor for part in credit_spending.parts(due_ids=[money.due.pk]))
     checkout = _new(money, success_url, cancel_url, kept)
     rows.insert([checkout])
@@ -274,6 +276,10 @@ def open_at_stripe(checkout: Checkout) -> Checkout:
         # have come of it, its payment names this row and is settled (and given back) through it.
         _abandon(checkout, str(error))
         raise StripeDown from error
+    except AccountGone as error:
+        if checkout.account:
+            _abandon(checkout, str(error.__cause__))
+        raise
     return adopt(checkout.pk, session.id, session.url)
 
 
@@ -341,11 +347,24 @@ def close(checkout_id: UUID, *, source: str = Signal.Source.SELF_HEAL) -> str:
         checkout = open_at_stripe(checkout)
     if checkout.state != OPEN:
         return checkout.state
-    session = stripe_api.expire_session(checkout)
+    try:
+        session = stripe_api.expire_session(checkout)
+    except AccountGone:
+        if not _has_ended_by_itself(checkout):
+            raise
+        return _closed(checkout_id)
     if session.status == COMPLETE:
         settlement.settle(checkout_id=checkout_id, source=source, known=session)
         return COMPLETE
     return _closed(checkout_id)
+
+
+def _has_ended_by_itself(checkout: Checkout) -> bool:
+    """Whether its session is long over, of an account that does not let us look any more.
+
+    Should it have been paid, the account has the money, and settles it once it is back.
+    """
+    return bool(checkout.account) and checkout.expires_at + _LONG_OVER <= clock.now()
 
 
 @retried_on_deadlock

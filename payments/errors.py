@@ -9,6 +9,11 @@ class PaymentInProgress(DomainError):
     status = 409
     detail = "A payment for this slot is being settled."
 
+    @property
+    def is_final(self) -> bool:
+        """Never kept for replays: what is being settled will be settled."""
+        return False
+
 
 class ChargesNotEnabled(DomainError):
     code = "charges_not_enabled"
@@ -96,9 +101,3 @@ class CheckoutReplaced(DomainError):
     @property
     def is_final(self) -> bool:
         return False
-
-
-class NotOffered(DomainError):
-    code = "not_offered"
-    status = 409
-    detail = "That cannot be done about this finding."

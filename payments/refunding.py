@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import stripe
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
@@ -51,7 +50,7 @@ from payments.states import (
     SUBMITTED,
     SUCCEEDED,
 )
-from payments.stripe_api import GivenBack, StripeBroke, StripeDown, StripeRefused
+from payments.stripe_api import AccountGone, GivenBack, StripeBroke, StripeRefused
 
 log = logging.getLogger(__name__)
 
@@ -466,10 +465,8 @@ def _catch_up(refund: Refund) -> None:
         return
     try:
         found = find_at_stripe(refund)
-    except StripeDown as error:
-        if not isinstance(error.__cause__, stripe.AuthenticationError | stripe.PermissionError):
-            raise
-        found = None  # the account has cut us off: nobody can ask, now or later
+    except AccountGone:
+        found = None  # it has cut us off: nobody can ask
     if found is not None:
         _finish(refund, found)
 

@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bookings import policy
+from django.urls import reverse
+
+from bookings import mails, policy
 from bookings.changes import MovedLine
-from bookings.models import Booking, Change
+from bookings.links import absolute
+from bookings.models import Booking, Change, Line
 from bookings.rules import Window
-from config.kernel import clock
+from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput
 from config.kernel.locks import require_transaction
@@ -73,7 +76,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The money of a change, to the cent: what it costs then, and what moves because of it."""
+    """The money of a change, to the cent: what it costs then, and what moves because of it.
+
+    `taken` is the index of the first window of which somebody else seems to have some.
+    """
 
     before: Money
     after: Money
@@ -81,6 +87,7 @@ class Preview:
     to_pay: Money
     to_card: Money
     to_credit: Money
+    taken: int | None = None
 
 
 def preview(
@@ -88,9 +95,11 @@ def preview(
 ) -> Preview:
     """What a change would cost and give back, asked without a lock: `reschedule` decides.
 
-    Raises what breaks the rules of the windows, as `changing.ask` does, and NothingChanges.
+    Raises what breaks the rules of the windows, as `changing.ask` does, InvalidTransition for a
+    booking that is not confirmed, and NothingChanges.
     """
     how = settling or Settling()
+    changing.refuse_unless_confirmed(booking)
     asked = changing.looked_up(booking, windows, now=clock.now())
     _refuse_nothing(asked)
     parts = _parts(booking, asked.difference_minor, how)
@@ -106,6 +115,7 @@ def preview(
         to_pay=money(to_pay),
         to_card=money(parts.card_minor),
         to_credit=money(parts.as_credit_minor),
+        taken=changing.first_taken(asked),
     )
 
 
@@ -120,6 +130,32 @@ def reschedule(wish: Wish, *, actor: Actor, claimant: Claimant | None = None) ->
     return _settled(_asked(wish, actor, claimant), wish, actor)
 
 
+def offer(wish: Wish, *, actor: Actor) -> Outcome:
+    """Staff's own: the member gets a mail with the link to pay, in the same transaction.
+
+    A booking without an e-mail is not told. Raises what `reschedule` raises.
+    """
+    outcome = reschedule(wish, actor=actor)
+    hold = outcome.hold
+    if hold is not None:
+        rows.insert(
+            mails.pay_for_change(
+                hold.booking,
+                outcome.change,
+                amount=outcome.change.difference,
+                until=hold.expires_at,
+                url=pay_url(hold),
+                reason=wish.reason,
+            )
+        )
+    return outcome
+
+
+def pay_url(hold: Hold) -> str:
+    """Where a change that is held is paid for, by whoever has the link."""
+    return absolute(reverse("holds:hold", args=[hold.token]))
+
+
 def reschedule_own(wish: Wish, *, actor: Actor, claimant: Claimant) -> Outcome:
     """A member's own change: while cancelling is free, or one that only adds time.
 
@@ -132,11 +168,16 @@ def reschedule_own(wish: Wish, *, actor: Actor, claimant: Claimant) -> Outcome:
 
 
 def may_move(booking: Booking, moved: MovedLine, now: datetime) -> bool:
-    """Whether members may do this by themselves: what they have can be given up without loss."""
-    line = moved.line
-    return moved.is_longer or policy.is_free(
-        booking.policy, line.position, starts_at=line.starts_at, now=now
-    )
+    """Whether members may do this by themselves: it gives up nothing, or nothing is lost by it.
+
+    What is over already is not made longer: that would be another booking.
+    """
+    return (moved.is_longer and moved.line.ends_at > now) or is_movable(booking, moved.line, now)
+
+
+def is_movable(booking: Booking, line: Line, now: datetime) -> bool:
+    """Whether a line can be given up without loss: cancelling it now would be free."""
+    return policy.is_free(booking.policy, line.position, starts_at=line.starts_at, now=now)
 
 
 def _asked(wish: Wish, actor: Actor, claimant: Claimant | None) -> Asked:
@@ -165,7 +206,7 @@ def _settled(asked: Asked, wish: Wish, actor: Actor) -> Outcome:
     if not _is_to_be_paid(asked, wish.settling):
         return Outcome(_made(asked, wish.settling, actor, wish.reason))
     connect.refuse_unless_charging(asked.booking.workspace, asked.difference_minor)
-    hold = changing.place(asked, actor=actor, ttl_seconds=wish.ttl_seconds)
+    hold = changing.place(asked, actor=actor, ttl_seconds=wish.ttl_seconds, reason=wish.reason)
     return Outcome(change_of(hold), hold)
 
 
@@ -189,8 +230,8 @@ def _made(asked: Asked, how: Settling, actor: Actor, reason: str) -> Change:
     """Made at once; what it costs less is given back, the locks being those of the change."""
     booking = asked.booking
     parts = _parts(booking, asked.difference_minor, how)
-    story = {"settled": how.how, "reason": reason, "money": _story(booking, parts)}
-    change = changing.make(asked, actor=actor, free=True, **story)
+    story = {"settled": how.how, "money": _story(booking, parts)}
+    change = changing.make(asked, actor=actor, reason=reason, free=True, **story)
     if parts.total_minor:
         refunding.request(
             lock_money(booking.pk),

@@ -13,6 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from bookings.effects import PAID_TOO_LATE
 from bookings.models import Booking
@@ -28,6 +29,7 @@ from payments import (
     carrying,
     credit_spending,
     delayed,
+    findings,
     goodwill,
     reacquire,
     stripe_api,
@@ -36,7 +38,7 @@ from payments import (
 )
 from payments.errors import PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_due
-from payments.models import Checkout, Payment, Signal
+from payments.models import Checkout, Finding, Payment, Signal
 from payments.moves import move_checkout, move_payment
 from payments.states import (
     AUTHORISED,
@@ -57,6 +59,7 @@ from payments.states import (
 
 log = logging.getLogger(__name__)
 
+DIFFERS = "payment_differs"
 _PAID = {"requires_capture", "succeeded"}
 # The self-heal looks again when a call was not made or its answer did not come.
 _RETRY_AFTER = timedelta(seconds=15)
@@ -104,9 +107,16 @@ def _fetched(checkout: Checkout) -> stripe_api.Session:
 
 def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
     """Settle every Checkout of a booking that may have been paid: what the success page does."""
-    started = Checkout.objects.filter(
-        due__booking_id=booking_id, session_id__isnull=False, state__in=[OPEN, COMPLETE]
-    )
+    return _settle_all(Checkout.objects.filter(due__booking_id=booking_id), source)
+
+
+def settle_change(*, change_id: UUID, source: str) -> list[Outcome]:
+    """The same for those of one change."""
+    return _settle_all(Checkout.objects.filter(due__change_id=change_id), source)
+
+
+def _settle_all(checkouts: "QuerySet[Checkout]", source: str) -> list[Outcome]:
+    started = checkouts.filter(session_id__isnull=False, state__in=[OPEN, COMPLETE])
     outcomes = []
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
@@ -323,9 +333,33 @@ def _refused(money: LockedMoney, payment: Payment) -> Money | None:
     The credit account is the last thing locked (design.md §3).
     """
     if payment.verdict_because.endswith("_differs"):
-        log.error("payment %s: %s", payment.payment_intent_id, payment.verdict_because)
+        _file_difference(money, payment)
     after_checkout(money)
     if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
         ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
         money.booking.refresh_from_db()
     return goodwill.give(money, payment)
+
+
+def _file_difference(money: LockedMoney, payment: Payment) -> None:
+    """What was paid is not what was asked for: it is given back, and staff should know."""
+    what = payment.verdict_because.removesuffix("_differs")
+    findings.file(
+        kind=DIFFERS,
+        severity=Finding.Severity.HIGH,
+        subject_type="payment",
+        subject_id=payment.pk,
+        summary=f"{money.booking.reference}: a payment of {payment.amount} came, and its {what}"
+        " is not the one asked for",
+        workspace=money.booking.workspace,
+        evidence={
+            "due": str(money.due.pk),
+            "intent": payment.payment_intent_id,
+            "account": payment.account,
+            "livemode": payment.livemode,
+            "paid": payment.amount.as_json(),
+            "owed": money.due.amount.as_json(),
+        },
+        done="It was not accepted, and is given back.",
+        fingerprint=what,
+    )

@@ -7,11 +7,20 @@ from uuid import UUID
 
 from bookings.models import Booking
 from bookings.states import CONFIRMED, EXPIRED, PENDING, PENDING_PAYMENT
+from config.kernel.context import Actor
+from config.kernel.errors import DomainError
 from config.kernel.money import Money
 from members.models import Member
+from payments import findings, refunding
 from payments.models import Due, Finding, Refund
 from payments.reconciler import at_stripe, failed_refunds, sums
 from payments.states import FAILED
+
+
+class NotOffered(DomainError):
+    code = "not_offered"
+    status = 409
+    detail = "That cannot be done about this finding."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,8 @@ class About:
     @property
     def can_rebook(self) -> bool:
         """Whether the money is here and the booking may still be theirs."""
-        of_kind = self.finding.kind == sums.CAPTURED_WITHOUT_BOOKING
         due = self.due
-        if due is None or not of_kind:
+        if due is None or self.finding.kind != sums.CAPTURED_WITHOUT_BOOKING:
             return False
         if due.change is not None:
             return due.change.state in {PENDING, EXPIRED} and due.booking.state == CONFIRMED
@@ -66,8 +74,25 @@ class About:
     @property
     def can_attach(self) -> bool:
         """Whether this is money at Stripe that a booking may be waiting for."""
-        of_kind = self.finding.kind == at_stripe.UNEXPLAINED_PAYMENT
-        return of_kind and self.finding.evidence.get("status") == "succeeded"
+        return self._is_stranger and self.finding.evidence.get("status") == "succeeded"
+
+    @property
+    def returnable(self) -> Money | None:
+        """A payment at Stripe that no row of ours is about, and that can go back whole."""
+        told = self.finding.evidence
+        can_go_back = told.get("status") in {"succeeded", "requires_capture"}
+        if not self._is_stranger or not can_go_back or not told.get("amount"):
+            return None
+        return Money(int(told["amount"]), str(told["currency"]).upper())
+
+    @property
+    def can_record(self) -> bool:
+        """Whether this is a refund at Stripe, of a payment of ours, that has no row."""
+        return self.finding.kind == refunding.FOREIGN and self.due is not None
+
+    @property
+    def _is_stranger(self) -> bool:
+        return self.finding.kind == at_stripe.UNEXPLAINED_PAYMENT
 
 
 def about(finding: Finding) -> About:
@@ -136,3 +161,8 @@ def _members(bookings: list[Booking]) -> dict[UUID, Member]:
     by_address = {m.email: m for m in Member.objects.filter(email__in=addresses)}
     known = {b.pk: b.member or by_address.get(b.email.lower()) for b in bookings}
     return {pk: member for pk, member in known.items() if member is not None}
+
+
+def resolve(finding: Finding, resolution: str, actor: Actor, note: str) -> None:
+    if not findings.resolve(finding, resolution=resolution, actor=actor, note=note):
+        raise NotOffered("Somebody has closed it meanwhile.")

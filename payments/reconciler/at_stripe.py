@@ -13,6 +13,8 @@ STRIPE_DIFFERS = "stripe_differs"
 ACCOUNT_UNREADABLE = "account_unreadable"
 EVENT_NOT_TAKEN = "event_not_taken"
 SESSION_OPEN = "session_open"
+# The key under which a refund at Stripe names the finding that it was made for.
+FOR_FINDING = "finding"
 
 
 def ours(metadata: dict[str, Any] | None) -> Checkout | None:

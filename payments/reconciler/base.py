@@ -76,8 +76,10 @@ class Check:
     recurs: ClassVar[bool] = False
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        """The cursor of a new pass. `before` is what the last whole pass left; `since` is staff's,
-        who may look further back than it would, never less far: that would leave a gap.
+        """The cursor of a new pass. `before` is what the last whole pass left, `since` staff's.
+
+        What one pass looks at and the next ones do not again goes on where the last one ended,
+        however late `since` is: else there would be a gap.
         """
         return {}
 

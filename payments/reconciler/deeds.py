@@ -1,6 +1,6 @@
 """What staff do about a finding: each resolves it with their note, in the deed's transaction.
 
-Attaching a payment is in `attaching`.
+What can be done about something at Stripe that we do not know is in `strangers.py`.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +19,10 @@ from config.kernel.money import Money
 from holds import ending
 from payments import carrying, findings, reacquire, receipts, refunding, winning
 from payments import credits as ledger
-from payments.errors import NotOffered
 from payments.lock_objects import LockedMoney, lock_due
 from payments.models import Due, Finding, Payment, Refund
 from payments.reconciler import failed_refunds, filing, sums
-from payments.reconciler.about import About, about
+from payments.reconciler.about import About, NotOffered, about, resolve
 from payments.standing import left_of, standing_of
 from payments.states import CAPTURE, CAPTURED
 
@@ -32,7 +31,7 @@ Resolution = Finding.Resolution
 
 def dismiss(finding: Finding, *, actor: Actor, note: str) -> None:
     """Leave it as it is; it stays silent until something about it changes."""
-    _resolve(finding, Resolution.DISMISSED, actor, note)
+    resolve(finding, Resolution.DISMISSED, actor, note)
 
 
 @retried_on_deadlock
@@ -50,7 +49,7 @@ def refund(finding: Finding, *, actor: Actor, note: str, expects_minor: int | No
         money = lock_due(it.due.pk)
         is_so = _is_still_so(it, amount)
         if is_so:
-            _resolve(finding, Resolution.REFUNDED, actor, note)
+            resolve(finding, Resolution.REFUNDED, actor, note)
             _give_back(it, money, _Back(amount.amount_minor, Refund.To.CARD, actor, note))
     if not is_so:
         _tell_anew(it)
@@ -75,7 +74,7 @@ def credit(finding: Finding, *, amount_minor: int, actor: Actor, note: str) -> N
         is_so = amount is None or _is_still_so(it, amount)
         if is_so:
             of_payment = min(amount_minor, amount.amount_minor) if amount is not None else 0
-            _resolve(finding, Resolution.CREDITED, actor, note)
+            resolve(finding, Resolution.CREDITED, actor, note)
             _give_goodwill(it, amount_minor - of_payment, actor, note)
             _give_back(it, money, _Back(of_payment, Refund.To.CREDIT, actor, note))
     if not is_so:
@@ -191,13 +190,9 @@ def rebook(finding: Finding, *, actor: Actor, note: str) -> None:
         money = lock_due(it.due.pk)
         if not any(p.state == CAPTURED and p.verdict == CAPTURE for p in money.payments):
             raise NotOffered("Nothing that was paid for it is still here.")
-        if winning.over(money):
-            raise InvalidTransition("The booking has ended; refund it, or book it anew.")
-        if not winning.is_live(money) and not reacquire.reacquire(money, gives_up=True):
-            raise SlotTaken
-        ending.win_locked(money.hold, money.now, actor, source="finding", reason=note)
+        win(money, actor, note)
         rows.insert(carrying.confirmation(money, _receipt(money)))
-        _resolve(finding, Resolution.REBOOKED, actor, note)
+        resolve(finding, Resolution.REBOOKED, actor, note)
 
 
 def _receipt(money: LockedMoney) -> dict[str, Any] | None:
@@ -206,6 +201,13 @@ def _receipt(money: LockedMoney) -> dict[str, Any] | None:
     return receipts.as_shown(found, money.booking) if found else None
 
 
-def _resolve(finding: Finding, resolution: str, actor: Actor, note: str) -> None:
-    if not findings.resolve(finding, resolution=resolution, actor=actor, note=note):
-        raise NotOffered("Somebody has closed it meanwhile.")
+def win(money: LockedMoney, actor: Actor, note: str) -> None:
+    """Make what a due buys theirs, under its locks. Raises SlotTaken (409) when it is gone.
+
+    Raises InvalidTransition for what has ended otherwise than by its time running out.
+    """
+    if winning.over(money):
+        raise InvalidTransition("The booking has ended; refund it, or book it anew.")
+    if not winning.is_live(money) and not reacquire.reacquire(money, gives_up=True):
+        raise SlotTaken
+    ending.win_locked(money.hold, money.now, actor, source="finding", reason=note)

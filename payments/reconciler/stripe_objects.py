@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import stripe
+from django.conf import settings
 from djstripe.models import Account, Event
 
 from config.kernel.clock import now as database_now
@@ -215,7 +216,7 @@ def _intents(account: str, items: list[dict[str, Any]]) -> list[Seen]:
 def _intent(account: str, item: dict[str, Any], payment: Payment | None) -> Seen | None:
     if payment is not None:
         return _differing(account, item, payment)
-    if item["status"] not in _MONEY or _given_back(item):
+    if not is_money(item):
         return None
     ours = bool({"checkout", "due"} & set(item.get("metadata") or {}))
     money = Money(item["amount"], item["currency"].upper())
@@ -230,6 +231,11 @@ def _intent(account: str, item: dict[str, Any], payment: Payment | None) -> Seen
         evidence=said(account, item),
         fingerprint=item["status"],
     )
+
+
+def is_money(item: dict[str, Any]) -> bool:
+    """Whether a PaymentIntent of Stripe's has, or may yet take, somebody's money."""
+    return item["status"] in _MONEY and not _given_back(item)
 
 
 def _given_back(item: dict[str, Any]) -> bool:
@@ -299,6 +305,7 @@ class OpenSessions(PerAccount):
         for item in items:
             checkout = ours.get((item.get("metadata") or {}).get("checkout", ""))
             if checkout is None:
+                seen += _forgotten(account, item)
                 continue
             due = checkout.due
             if due.pay_again_until is not None and due.pay_again_until > late:
@@ -310,6 +317,9 @@ class OpenSessions(PerAccount):
         return seen, 0
 
     def heal(self, seen: Seen) -> str:
+        if seen.evidence["checkout"] is None:
+            closed = stripe_api.expire_unknown(seen.subject_id, account=seen.evidence["account"])
+            return "It is closed." if closed else ""
         checkout = Checkout.objects.get(pk=seen.evidence["checkout"])
         if not checkout.session_id:
             checkout = checkouts.adopt(checkout.pk, seen.subject_id)
@@ -342,11 +352,43 @@ def _session(account: str, item: dict[str, Any], checkout: Checkout, hold: Hold)
     )
 
 
+def _forgotten(account: str, item: dict[str, Any]) -> list[Seen]:
+    """A payment page of this site that no row is about: a restored backup does not know it.
+
+    Its row is committed before Stripe is asked for a page, so it is not one that is just being
+    made; and another installation at the same account leads back to another address.
+    """
+    named = (item.get("metadata") or {}).get("checkout", "")
+    is_of_this_site = (item.get("success_url") or "").startswith(f"{settings.SITE_URL}/")
+    if not uuids([named]) or not is_of_this_site:
+        return []
+    return [
+        Seen(
+            kind=SESSION_OPEN,
+            severity=MEDIUM,
+            subject_type="checkout_session",
+            subject_id=item["id"],
+            summary=f"A payment page is open that no checkout here is about ({named})",
+            evidence={
+                "account": account,
+                "checkout": None,
+                "metadata": item["metadata"],
+                "expires_at": item.get("expires_at"),
+                "code_version": code_version(),
+            },
+        )
+    ]
+
+
 # --- Events -------------------------------------------------------------------------------------
 
 
 class UndeliveredEvents(PerAccount):
-    """What Stripe could not deliver is taken in as if it had been, once."""
+    """What Stripe could not deliver is taken in as if it had been, once.
+
+    A pass that staff begin at a moment takes in every event since then that is not known here:
+    after a backup was restored, what had been delivered is lost as well.
+    """
 
     name = "undelivered_events"
     looks_for = "events that Stripe could not deliver to us"
@@ -360,14 +402,16 @@ class UndeliveredEvents(PerAccount):
     kept_at_stripe = timedelta(days=30)
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
+        earliest = now - self.kept_at_stripe
         return super().start(now=now, before=before, since=since) | {
-            "from": int((now - self.kept_at_stripe).timestamp()),
+            "delivered_too": since is not None,
+            "from": int(max(since or earliest, earliest).timestamp()),
             "to": int((now - self.settles_within).timestamp()),
         }
 
     def asked(self, what: str, cursor: Cursor) -> dict[str, Any]:
-        return {
-            "delivery_success": False,
+        only = {} if cursor.get("delivered_too") else {"delivery_success": False}
+        return only | {
             "types": list(ALL_EVENTS),
             "created": {"gte": cursor["from"], "lte": cursor["to"]},
         }
@@ -384,6 +428,11 @@ class UndeliveredEvents(PerAccount):
             if problem:
                 seen.append(_not_taken(account, item, problem))
         return seen, taken
+
+    def is_gone(self, finding: Finding) -> bool:
+        """Taken in since, or no longer to be had; a pass since a moment has not seen the others."""
+        is_over = finding.seen_at <= database_now() - self.kept_at_stripe
+        return is_over or Event.objects.filter(id=finding.subject_id).exists()
 
 
 def _replayed(account: str, item: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from config.kernel.money import Money
 from payments import refunding
 from payments.models import Finding, Payment, Refund
-from payments.reconciler.at_stripe import STRIPE_DIFFERS, said, uuids, workspace_of
+from payments.reconciler.at_stripe import FOR_FINDING, STRIPE_DIFFERS, said, uuids, workspace_of
 from payments.reconciler.base import HIGH, MEDIUM, Seen
 from payments.refunding import FOREIGN
 from payments.states import FAILED, NEEDS_ATTENTION, SUCCEEDED
@@ -23,8 +23,10 @@ def judged(account: str, items: list[dict[str, Any]]) -> list[Seen]:
             payment_intent_id__in=[item.get("payment_intent") or "" for item in items]
         )
     }
-    seen = []
+    seen, for_findings = [], _for_findings(items)
     for item in items:
+        if (item.get("metadata") or {}).get(FOR_FINDING) in for_findings:
+            continue
         refund = by_id.get(item["id"]) or _explaining(item, named)
         if refund is not None:
             seen.append(_differing(account, item, refund))
@@ -39,6 +41,13 @@ def _rows(items: list[dict[str, Any]]) -> tuple[dict[str, Refund], dict[str, Ref
     by_id = rows.filter(stripe_refund_id__in=[item["id"] for item in items])
     named = rows.filter(pk__in=uuids(_name(item) for item in items))
     return {row.stripe_refund_id or "": row for row in by_id}, {str(row.pk): row for row in named}
+
+
+def _for_findings(items: list[dict[str, Any]]) -> set[str]:
+    """The findings of ours for which staff have given something back."""
+    named = [(item.get("metadata") or {}).get(FOR_FINDING, "") for item in items]
+    found = Finding.objects.filter(pk__in=uuids(named)).values_list("pk", flat=True)
+    return {str(pk) for pk in found}
 
 
 def _name(item: dict[str, Any]) -> str:

@@ -95,7 +95,8 @@ def make_due() -> None:
     refunds = Refund.objects.filter(next_try_at__isnull=False)
     refunds.update(next_try_at=now, leased_until=None)
     Checkout.objects.filter(next_look_at__isnull=False).update(next_look_at=now)
-    Signal.objects.filter(followed_at=None).update(received_at=now - timedelta(seconds=10))
+    unfollowed = Signal.objects.filter(followed_at=None)
+    unfollowed.update(received_at=now - timedelta(seconds=10), next_try_at=now)
 
 
 def heal(sweeps: int = 1) -> None:

@@ -6,18 +6,16 @@ import pytest
 from django.db import transaction
 
 from bookings import services as bookings_services
-from bookings.models import Resource
 from config.kernel.context import SYSTEM
 from holds.claims import Claimant
 from holds.models import Hold
 from holds.services import expire_lapsed
-from payments import cancelling, checkouts, refunding
+from payments import cancelling, checkouts, findings, refunding
 from payments.credits import balance
-from payments.errors import NotOffered
 from payments.lock_objects import lock_money
 from payments.models import Checkout, CreditEntry, Finding, Payment, Refund
-from payments.reconciler import attaching, deeds
-from payments.reconciler.about import about
+from payments.reconciler import deeds, strangers
+from payments.reconciler.about import NotOffered, about
 from tests.core.support import hold, lapse, line
 from tests.factories import MemberFactory, make_room
 from tests.money.mixed_support import (
@@ -26,7 +24,6 @@ from tests.money.mixed_support import (
     capture_fails,
     held_by,
     room_with,
-    start_with,
 )
 from tests.money.reconciling import (
     check,
@@ -37,11 +34,11 @@ from tests.money.reconciling import (
 from tests.money.refunds_support import ask, captured_all_the_same, paid
 from tests.money.support import CANCEL, SUCCESS, mails, pay, second_checkout, settle, start
 from tests.money.test_reconciler_no_alarm import failed
+from tests.money.test_reconciler_stripe import stranger
 from tests.money.test_reconciler_sums import quiet
 from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
-INTENT = {"id": "pi_x", "amount_received": 4500, "currency": "nzd", "livemode": False}
 
 
 def fails(refund: Refund | None) -> Finding:
@@ -274,49 +271,59 @@ def test_a_gift_about_what_cannot_be_refunded_is_asked_for_once(sandbox: Sandbox
 # --- Attaching ------------------------------------------------------------------------------------
 
 
-def unpaid(sandbox: SandboxClient, room: Resource | None = None) -> Hold:
-    """Confirmed, and its capture failed."""
-    held = hold(line(room or make_room()))
-    capture_fails(sandbox, held)
-    return held
+def strangers_payment(sandbox: SandboxClient) -> str:
+    """Somebody paid NZ$45 at Stripe past us; the intent's id."""
+    return stranger(sandbox, **{"line_items[0][price_data][unit_amount]": "4500"})
+
+
+def attach(held: Hold, intent: str) -> None:
+    """As staff do whom the check has told of it."""
+    finding = findings.file(
+        kind="unexplained_payment",
+        severity="high",
+        subject_type="payment_intent",
+        subject_id=intent,
+        summary="Belongs to no payment of ours",
+        evidence={"status": "succeeded", "account": ""},
+    )
+    strangers.attach(finding, reference=held.booking.reference, actor=STAFF, note="Theirs")
 
 
 def test_what_was_paid_at_stripe_is_attached(sandbox: SandboxClient) -> None:
-    held = unpaid(sandbox)
-    attaching._attach(held.booking_id, INTENT, "")
-    assert Payment.objects.get(state="captured").payment_intent_id == "pi_x"
+    held = hold(line(make_room()))
+    capture_fails(sandbox, held)
+    intent = strangers_payment(sandbox)
+    attach(held, intent)
+    assert Payment.objects.get(state="captured").payment_intent_id == intent
     quiet()
 
 
-def test_what_credit_has_paid_takes_no_payment(sandbox: SandboxClient) -> None:
+@pytest.mark.parametrize("credit_minor", [4500, 1000])
+def test_what_credit_pays_for_takes_no_payment(sandbox: SandboxClient, credit_minor: int) -> None:
     room = make_room()
-    held = held_by(ana_with(room, 4500), room)
+    held = held_by(ana_with(room, credit_minor), room)
     checkouts.start(
-        hold_id=held.pk, success_url=SUCCESS, cancel_url=CANCEL, actor=SYSTEM, credit_minor=4500
+        hold_id=held.pk,
+        success_url=SUCCESS,
+        cancel_url=CANCEL,
+        actor=SYSTEM,
+        credit_minor=credit_minor,
     )
+    intent = strangers_payment(sandbox)
     with pytest.raises(NotOffered):
-        attaching._attach(held.booking_id, INTENT, "")
-    assert not Payment.objects.exists()
-
-
-def test_what_credit_pays_a_part_of_takes_no_whole_payment(sandbox: SandboxClient) -> None:
-    room = make_room()
-    held = held_by(ana_with(room, 1000), room)
-    start_with(held, 1000)
-    past_the_guards(
-        "UPDATE bookings_booking SET state = 'confirmed' WHERE id = %s", held.booking_id
-    )
-    with pytest.raises(NotOffered):
-        attaching._attach(held.booking_id, INTENT, "")
+        attach(held, intent)
     assert not Payment.objects.exists()
 
 
 @pytest.mark.parametrize("refunded", [4500, 1])
 def test_what_was_refunded_at_stripe_is_not_attached(sandbox: SandboxClient, refunded: int) -> None:
-    held = unpaid(sandbox)
-    charge = {"refunded": refunded == 4500, "amount_refunded": refunded}
+    held = hold(line(make_room()))
+    capture_fails(sandbox, held)
+    intent = strangers_payment(sandbox)
+    asked = {"payment_intent": intent, "amount": str(refunded)}
+    sandbox.api("POST", "/v1/refunds", data=asked).raise_for_status()
     with pytest.raises(NotOffered):
-        attaching._attach(held.booking_id, INTENT | {"latest_charge": charge}, "")
+        attach(held, intent)
     assert not Payment.objects.filter(state="captured").exists()
 
 

@@ -10,29 +10,24 @@ from payments.models import Finding, Payment, Refund
 from payments.reconciler.stripe_objects import StripePayments
 from tests.money.mixed_support import STAFF, room_with
 from tests.money.reconciling import (
-    NO_WAIT,
     assert_told_once,
+    begins_at,
     check,
+    judge_from_now,
     only_finding,
     open_findings,
     past_the_guards,
 )
 from tests.money.refunds_support import ask, give_back, paid, payment
 from tests.money.support import heal
-from tests.support.sandbox import SandboxClient, eventually
+from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxClient) -> None:
-    """What happened a moment ago is judged too; what other tests left at Stripe is not."""
-    monkeypatch.setattr(StripePayments, "settles_within", NO_WAIT)
-    began, start = int(clock.now().timestamp()) + 1, StripePayments.start
-    eventually(lambda: clock.now().timestamp() >= began)
-    monkeypatch.setattr(
-        StripePayments, "start", lambda self, **options: start(self, **options) | {"from": began}
-    )
+    judge_from_now(monkeypatch, sandbox)
 
 
 @pytest.fixture
@@ -114,10 +109,8 @@ def test_what_has_passed_out_of_the_window_is_asked_for(
     refund = pending(sandbox, held)
     force(refund, "failed")
     check("stripe_payments")
-    later, start = int(clock.now().timestamp()) + 2, StripePayments.start
-    monkeypatch.setattr(
-        StripePayments, "start", lambda self, **options: start(self, **options) | {"from": later}
-    )
+    later = int(clock.now().timestamp()) + 2
+    monkeypatch.setattr(StripePayments, "start", begins_at(StripePayments.start, later))
     assert check("stripe_payments").found == 0
     only_finding("stripe_differs")
     sandbox.settle_refund(refund.stripe_refund_id or "", "failed")

@@ -13,7 +13,7 @@ from payments.models import Checkout, CheckRun, Finding
 from payments.reconciler import runner
 from payments.reconciler.base import Check, Cursor, Page, Seen
 from payments.reconciler.slots import Overlaps
-from payments.reconciler.stripe_objects import StripePayments, UndeliveredEvents
+from payments.reconciler.stripe_objects import StripePayments
 from payments.stripe_api import StripeBroke, StripeDown
 from tests.core.support import hold, line
 from tests.factories import make_room
@@ -149,9 +149,6 @@ def test_looking_back_leaves_no_gap(hours: int) -> None:
         usual = StripePayments().start(now=now, before=before, since=None)["from"]
         began = StripePayments().start(now=now, before=before, since=since)
         assert began["from"] == min(usual, int(since.timestamp()))
-    assert UndeliveredEvents().start(now=now, before={}, since=since)["from"] == int(
-        (now - timedelta(days=30)).timestamp()
-    )
     usual_since = now - timedelta(days=7)
     looked_at = Overlaps().start(now=now, before={}, since=since)["since"]
     assert looked_at == min(usual_since, since).isoformat()

@@ -11,7 +11,7 @@ from holds.models import Hold
 from holds.services import expire_lapsed
 from members.models import Notification
 from payments import tasks
-from payments.models import Checkout, CheckRun, Finding, Payment, Signal
+from payments.models import Checkout, CheckRun, Finding, Payment, Refund, Signal
 from payments.reconciler import registry, runner
 from payments.reconciler.base import Seen
 from tests.core.support import hold, lapse, line, state_of
@@ -187,6 +187,47 @@ def test_refunds_that_fail_or_hang(sandbox: SandboxClient) -> None:
     refund(held, 1000)
     assert_over("refunds_stuck", failed)
     assert check("dues").found == 0
+
+
+def fails(row: Refund) -> None:
+    """The bank sends it back now."""
+    past_the_guards(
+        "UPDATE payments_refund SET state = 'failed', ended_at = clock_timestamp() WHERE id = %s",
+        row.pk,
+    )
+
+
+def test_a_failed_refund_is_not_made_good_by_another_that_was_under_way(
+    sandbox: SandboxClient,
+) -> None:
+    held = paid(sandbox)
+    row, other = refund(held, 1000), refund(held, 500)
+    fails(row)
+
+    check("refunds_stuck")
+    failed = only_finding("refund_failed")
+    assert failed.subject_id == str(row.pk)
+    assert other.created_at > row.created_at
+    assert check("dues").found == 0  # one cause, told once
+
+    refund(held, 400)
+    assert check("refunds_stuck").found == 1  # not as much as was to be given back
+    assert check("dues").found == 0
+    refund(held, 600)
+    assert_over("refunds_stuck", failed)
+    assert check("dues").found == 0
+
+
+def test_a_refund_that_fails_again_is_told_once(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    fails(refund(held, 4500))
+    again = refund(held, 4500)
+    fails(again)
+
+    check("refunds_stuck")
+    assert only_finding("refund_failed").subject_id == str(again.pk)
+    assert check("dues").found == 0
+    assert open_findings("sum_differs") == []
 
 
 @pytest.mark.parametrize("table", ["mail", "signal", "payment"])

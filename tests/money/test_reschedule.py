@@ -9,6 +9,7 @@ from django.db import transaction
 from bookings.errors import OutsideOpeningHours, SlotTaken, WindowNotAllowed
 from bookings.models import Block, Change, Occupancy, Resource
 from config.kernel.errors import InvalidInput, InvalidTransition, VersionMismatch
+from holds import changing
 from holds.changing import NewWindow
 from holds.claims import LineRequest
 from holds.models import Hold
@@ -530,6 +531,13 @@ def test_members_move_while_cancelling_is_free_and_lengthen_later(
             own(asked)
     assert hours(held.booking_id) == [(9, 10)]
     assert own(window(9, 11)).hold is not None
+
+
+def test_what_is_over_is_not_made_longer_by_its_member(room: Resource, held: Hold) -> None:
+    booking = booking_of(held)
+    longer = changing.looked_up(booking, [window(9, 11)], now=tomorrow(8)).moved[0]
+    assert rescheduling.may_move(booking, longer, tomorrow(9, 59))
+    assert not rescheduling.may_move(booking, longer, tomorrow(10))
 
 
 def test_a_difference_too_small_for_a_card_is_not_asked_for(sandbox: SandboxClient) -> None:
