@@ -3,10 +3,11 @@
 from rest_framework import serializers
 
 from bookings.models import PriceRule, Resource
-from bookings.states import BOOKING_STATES
+from bookings.states import BOOKING_STATES, CHANGE_STATES
 from config.api_schemas import MoneySchema
 
 BOOKING_STATE = [(state, state) for state in BOOKING_STATES.states]
+CHANGE_STATE = [(state, state) for state in CHANGE_STATES.states]
 
 
 class NamedSchema(serializers.Serializer):
@@ -115,6 +116,26 @@ class BookingBriefSchema(serializers.Serializer):
     version = serializers.IntegerField()
     lines = LineSchema(many=True)
     total = MoneySchema()
+
+
+class ChangedLineSchema(serializers.Serializer):
+    """A line as a change makes it."""
+
+    line = serializers.IntegerField(help_text="Its index in the booking's lines.")
+    resource = serializers.UUIDField()
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    quantity = serializers.IntegerField()
+    amount = MoneySchema()
+
+
+class ChangeSchema(serializers.Serializer):
+    """What is to become of a confirmed booking, or became of it."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(CHANGE_STATE)
+    difference = MoneySchema(help_text="What it costs more; below zero: less.")
+    lines = ChangedLineSchema(many=True)
 
 
 class EventSchema(serializers.Serializer):

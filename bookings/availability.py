@@ -5,7 +5,7 @@ What this module says may be stale by the time it is read. It is for showing; a 
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -136,11 +136,21 @@ def slots(
 
 
 def next_free(
-    *, rules: Rules, start: datetime, duration_seconds: int, after: datetime | None = None
+    *,
+    rules: Rules,
+    start: datetime,
+    duration_seconds: int,
+    after: datetime | None = None,
+    ignore_booking_id: UUID | None = None,
 ) -> Window | None:
     """The window of this length nearest to `start` within two weeks after it, or None."""
     begin = after or start
-    known = availability(rules=[rules], start=begin, end=begin + _LOOK_AHEAD)
+    known = availability(
+        rules=[rules],
+        start=begin,
+        end=begin + _LOOK_AHEAD,
+        ignore_booking_id=ignore_booking_id,
+    )
     return _first(known[rules.resource_id], duration_seconds)
 
 
@@ -200,6 +210,19 @@ def _uses(
     return rows[0][0], uses
 
 
+def is_free(available: Availability, window: Window, quantity: int = 1) -> bool:
+    """Whether so many units are free throughout a window, buffers included, while it is open."""
+    return _remaining(available, window) >= quantity
+
+
+def also_used(available: Availability, uses: Sequence[Use]) -> Availability:
+    """The same with other uses beside: what somebody has themselves is not free to them either.
+
+    For `slots`, `bookable` and `is_free`; the stretches `free` and `taken` stay as they were.
+    """
+    return replace(available, uses=[*available.uses, *uses])
+
+
 def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Availability:
     opened = [
         Window(max(w.start, span.start), min(w.end, span.end))
@@ -236,11 +259,15 @@ def _remaining(available: Availability, window: Window) -> int:
     rules = available.rules
     if not any(opened.contains(window) for opened in _opened_beyond(available, window)):
         return 0
-    occupied = rules.occupied(window)
+    return units_free(available, rules.occupied(window))
+
+
+def units_free(available: Availability, occupied: Window) -> int:
+    """How many units nobody has at any moment of a window that has its buffers already."""
     uses = [use for use in available.uses if use.window.overlaps(occupied)]
-    if rules.is_exclusive:
+    if available.rules.is_exclusive:
         return 0 if uses else 1
-    return max(0, rules.capacity - _peak(uses, occupied.start))
+    return max(0, available.rules.capacity - _peak(uses, occupied.start))
 
 
 def _peak(uses: list[Use], start: datetime) -> int:

@@ -17,6 +17,29 @@ def mail_confirmation(happening: Happening) -> list[Notification]:
     return mails.confirmation(happening.subject) if happening.data.get("free") else []
 
 
+@on("booking.rescheduled")
+def mail_rescheduled(happening: Happening) -> list[Notification]:
+    """At once when nothing more is owed, with what is given back where it became cheaper."""
+    data = happening.data
+    if not data.get("free"):
+        return []
+    money = data.get("money")
+    return mails.rescheduled(
+        happening.subject,
+        data["row"],
+        money=money and _in_words(money),
+        reason=happening.reason,
+    )
+
+
+@on("change.expired")
+def mail_change_expired(happening: Happening) -> list[Notification]:
+    """Nobody paid for it: the booking is where it was. A payment that came too late tells more."""
+    if happening.reason == PAID_TOO_LATE:
+        return []
+    return mails.change_lapsed(happening.subject.booking, happening.subject)
+
+
 @on("booking.cancelled")
 def mail_cancellation(happening: Happening) -> list[Notification]:
     """With what is given back, where whoever cancelled it said so."""

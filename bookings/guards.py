@@ -52,9 +52,10 @@ occupancy_guard = pgtrigger.Trigger(
     ],
     func=f"""
         IF TG_OP = 'UPDATE' THEN
-            -- Never on release: it would deadlock releases against claims.
-            IF NEW.resource_id = OLD.resource_id AND NEW.during = OLD.during
-               AND NEW.quantity = OLD.quantity AND NEW.exclusive = OLD.exclusive
+            -- Never on release, of all or of a part: it would deadlock releases against claims,
+            -- and a change would trip over a block that came after it was won.
+            IF NEW.resource_id = OLD.resource_id AND NEW.during <@ OLD.during
+               AND NEW.quantity <= OLD.quantity AND NEW.exclusive = OLD.exclusive
                AND (NEW.released_at IS NOT NULL OR OLD.released_at IS NULL) THEN
                 RETURN NEW;
             END IF;
@@ -140,19 +141,27 @@ block_guard = pgtrigger.Trigger(
 
 # --- INV-10: a booking's state and its occupancies agree when the transaction commits -----------
 
+# A line that was moved may stand on several occupancies; together they cover it throughout: the
+# cover is thinnest where the line begins, or where one of them ends.
+#
 # The booking row is locked FOR SHARE, so that a confirmation and a release that know nothing of
 # each other cannot both commit.
 _AGREE = f"""
     SELECT state INTO booking_state FROM bookings_booking
     WHERE id = subject FOR SHARE;
     IF booking_state = 'confirmed' AND EXISTS (
-        SELECT 1 FROM bookings_line l
+        SELECT 1 FROM bookings_line l CROSS JOIN LATERAL (
+            SELECT l.starts_at AS at
+            UNION ALL SELECT upper(o.during) FROM bookings_occupancy o
+            WHERE o.line_id = l.id AND o.released_at IS NULL AND o.lapses_at IS NULL
+              AND upper(o.during) > l.starts_at AND upper(o.during) < l.ends_at
+        ) AS moment
         WHERE l.booking_id = subject AND l.quantity > (
             SELECT coalesce(sum(o.quantity), 0) FROM bookings_occupancy o
             WHERE o.line_id = l.id AND o.booking_id = subject
               AND o.resource_id = l.resource_id
               AND o.released_at IS NULL AND o.lapses_at IS NULL
-              AND o.during @> tstzrange(l.starts_at, l.ends_at)
+              AND o.during @> moment.at
         )
     ) THEN
         {refuse("confirmed_booking_has_occupancies", "a confirmed booking holds its slots")}
@@ -167,6 +176,13 @@ _AGREE = f"""
         WHERE o.booking_id = subject AND o.released_at IS NULL
     ) THEN
         {refuse("ended_booking_has_no_occupancies", "an ended booking holds nothing")}
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM bookings_change c JOIN bookings_occupancy o ON o.change_id = c.id
+        WHERE c.booking_id = subject AND c.state IN ('expired', 'released')
+          AND o.booking_id = subject AND o.released_at IS NULL
+    ) THEN
+        {refuse("ended_change_has_no_occupancies", "an ended change holds nothing")}
     END IF;
     RETURN NULL;
 """
@@ -188,6 +204,13 @@ line_agrees = deferred(
     "agrees_with_occupancies",
     f"subject := NEW.booking_id; {_AGREE}",
     pgtrigger.UpdateOf("booking_id", "resource_id", "starts_at", "ends_at", "quantity"),
+    declare=_AGREE_DECLARE,
+)
+
+change_agrees = deferred(
+    "agrees_with_occupancies",
+    f"subject := NEW.booking_id; {_AGREE}",
+    pgtrigger.UpdateOf("state"),
     declare=_AGREE_DECLARE,
 )
 
@@ -235,6 +258,11 @@ occupancy_belongs = deferred(
         ) THEN
             {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
         END IF;
+        IF NEW.change_id IS NOT NULL AND NEW.booking_id IS DISTINCT FROM (
+            SELECT c.booking_id FROM bookings_change c WHERE c.id = NEW.change_id
+        ) THEN
+            {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
+        END IF;
         IF made_here AND booking_state = 'pending_payment' THEN
             RETURN NULL;
         END IF;
@@ -243,6 +271,20 @@ occupancy_belongs = deferred(
     """,
     pgtrigger.Insert,
     declare=_BELONGS_DECLARE,
+)
+
+# Handed to another booking, it would leave a confirmed one without its slot, unseen.
+occupancy_stays = pgtrigger.Trigger(
+    name="stays",
+    operation=pgtrigger.UpdateOf("booking_id", "line_id", "change_id"),
+    when=pgtrigger.Before,
+    func=f"""
+        IF (NEW.booking_id, NEW.line_id, NEW.change_id)
+           IS DISTINCT FROM (OLD.booking_id, OLD.line_id, OLD.change_id) THEN
+            {refuse("occupancy_within_booking", "an occupancy stays within its booking")}
+        END IF;
+        RETURN NEW;
+    """,
 )
 
 resource_belongs = deferred(

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet
 
-from bookings.models import Booking, Resource
+from bookings.models import Booking, Change, Resource
 from bookings.rules import Rules, Window
 from bookings.rules_query import BY_ID, ONE_BY_ID, RULES_SQL, rules_from
 from config.kernel import clock
@@ -28,7 +28,10 @@ LOCK_IF_FREE = f"""
 """  # noqa: S608
 _LOCK_OF_BOOKING = """
     SELECT id FROM bookings_resource
-    WHERE id IN (SELECT resource_id FROM bookings_occupancy WHERE booking_id = ANY(%s))
+    WHERE id IN (
+        SELECT resource_id FROM bookings_occupancy WHERE booking_id = ANY(%s)
+        UNION ALL SELECT unnest(%s::uuid[])
+    )
     ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -76,16 +79,23 @@ def lock_rules_if_free(
     return rules_from([columns])[resource_id], now
 
 
-def lock_resources_of(booking_ids: Iterable[UUID]) -> None:
-    """Lock every resource on which these bookings have occupancies."""
+def lock_resources_of(booking_ids: Iterable[UUID], *, also: Iterable[UUID] = ()) -> None:
+    """Lock every resource on which these bookings have occupancies, and those `also` named."""
     require_transaction()
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_OF_BOOKING, [lock_ids(booking_ids)])
+        cursor.execute(_LOCK_OF_BOOKING, [lock_ids(booking_ids), lock_ids(also)])
 
 
 def lock_bookings(ids: Iterable[UUID]) -> QuerySet[Booking]:
     """Bookings by id, ascending; their resources are locked before."""
     return locked(Booking.objects.filter(pk__in=lock_ids(ids)))
+
+
+def lock_change(change_id: UUID, booking: Booking) -> Change:
+    """A change of a booking, which is locked before, with that very booking on it."""
+    change = locked(Change.objects.filter(pk=change_id)).get()
+    change.booking = booking
+    return change
 
 
 def now_under_locks() -> datetime:

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from bookings import ics
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
-from bookings.models import Booking
-from bookings.words import moment_text, window_text
+from bookings.models import Booking, Change
+from bookings.words import change_text, moment_text, window_text
 from config.kernel.money import Money
 from members.mail import notification
 from members.models import Notification
@@ -20,6 +20,66 @@ def confirmation(booking: Booking, receipt: Shown | None = None) -> list[Notific
     once = f"receipt {receipt['number']}" if receipt else ""
     return _mail(
         "confirmation", booking, once=once, receipt=receipt, attachments=[_calendar(booking)]
+    )
+
+
+def rescheduled(
+    booking: Booking,
+    change: Change,
+    receipt: Shown | None = None,
+    *,
+    money: Shown | None = None,
+    reason: str = "",
+) -> list[Notification]:
+    """It was moved: from where to where, a calendar file that moves it there too, and the money.
+
+    `receipt` is for what was paid for it; `money` says what is given back: `to_card` and
+    `to_credit`, as words or empty. `reason` is why, where whoever moved it said so.
+    """
+    return _mail(
+        "rescheduled",
+        booking,
+        once=str(change.pk),
+        receipt=receipt,
+        money=money,
+        reason=reason,
+        before=_before(booking, change),
+        attachments=[_calendar(booking)],
+    )
+
+
+def not_rescheduled(
+    booking: Booking, *, amount: Money, payment: str, because: str, given_back: bool
+) -> list[Notification]:
+    """They paid for a change that could not be made any more: the booking is where it was."""
+    return _mail(
+        "not_rescheduled",
+        booking,
+        once=payment,
+        amount=str(amount),
+        because=because,
+        given_back=given_back,
+    )
+
+
+def change_lapsed(booking: Booking, change: Change) -> list[Notification]:
+    """Nobody paid for the change in time: the booking is where it was."""
+    return _mail("change_lapsed", booking, once=str(change.pk))
+
+
+def pay_for_change(
+    booking: Booking, change: Change, *, amount: Money, until: datetime, url: str, reason: str
+) -> list[Notification]:
+    """Staff keep another time for them: this is what it costs more, and until when."""
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    return _mail(
+        "pay_for_change",
+        booking,
+        once=str(change.pk),
+        wanted=_wanted(booking, change),
+        pay_url=url,
+        reason=reason,
+        **said,
     )
 
 
@@ -167,6 +227,25 @@ def _about(booking: Booking) -> dict[str, Any]:
         "rebook_url": rebook_url(booking),
         "home_url": absolute(f"/w/{booking.workspace.slug}/"),
     }
+
+
+def _before(booking: Booking, change: Change) -> list[str]:
+    """What each line that moved was, as words."""
+    return _windows(booking, [wanted["before"] for wanted in change.lines])
+
+
+def _wanted(booking: Booking, change: Change) -> list[str]:
+    """What each line that moves is to be, as words."""
+    return _windows(booking, change.lines)
+
+
+def _windows(booking: Booking, windows: list[Shown]) -> list[str]:
+    ids = {window["resource"] for window in windows}
+    resources = {
+        str(r.pk): r
+        for r in booking.workspace.resources.select_related("location").filter(pk__in=ids)
+    }
+    return [change_text(window, resources[window["resource"]]) for window in windows]
 
 
 def _calendar(booking: Booking) -> tuple[str, str, bytes]:

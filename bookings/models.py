@@ -11,7 +11,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now, Upper
 
 from bookings import guards
-from bookings.states import BOOKING_STATES
+from bookings.states import BOOKING_STATES, CHANGE_STATES
 from config.kernel.ids import new_id, new_reference
 from config.kernel.money import Money
 from config.kernel.triggers import unchangeable, undeletable
@@ -388,11 +388,56 @@ class Line(models.Model):
         return f"{self.resource_id} {self.starts_at:%F %H:%M}"
 
 
+class Change(models.Model):
+    """What a confirmed booking is to become: other windows, other resources, another price.
+
+    `lines` says for each line that moves what it will be, and what it was when this was asked for
+    (`changes.py` has the shape). `base_version` is the booking's version then: a change never comes
+    on top of another.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="changes")
+    state = models.CharField(max_length=10, default="pending")
+    version = models.PositiveIntegerField(default=0)
+    base_version = models.PositiveIntegerField()
+    lines = models.JSONField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    difference_minor = models.BigIntegerField(help_text="Owed, or below zero: to be given back.")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at"]
+        triggers = [
+            CHANGE_STATES.trigger(),
+            guards.change_agrees,
+            *undeletable("booking_is_history"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                "booking", name="change_one_pending_per_booking", condition=Q(state="pending")
+            ),
+            models.CheckConstraint(
+                name="change_window_in_order", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"change of {self.booking_id} ({self.state})"
+
+    @property
+    def difference(self) -> Money:
+        return Money(self.difference_minor, self.booking.currency)
+
+
 class Occupancy(models.Model):
     """A quantity of one resource taken for one window. The only answer to "is it taken?"
 
     `during` includes the buffers. `lapses_at` is when an unpaid claim ends by itself, null once
-    confirmed; `released_at` is when the row gave its time back.
+    confirmed; `released_at` is when the row gave its time back. `change` is what it was taken for,
+    where the booking was confirmed before.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -401,6 +446,9 @@ class Occupancy(models.Model):
     )
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="occupancies")
     line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="occupancies")
+    change = models.ForeignKey(
+        Change, on_delete=models.PROTECT, null=True, related_name="occupancies", db_index=False
+    )
     during = DateTimeRangeField()
     quantity = models.PositiveIntegerField(default=1)
     exclusive = models.BooleanField(help_text="Follows the resource's mode; the guard sees to it.")
@@ -413,6 +461,7 @@ class Occupancy(models.Model):
             guards.occupancy_guard,
             guards.occupancy_agrees,
             guards.occupancy_belongs,
+            guards.occupancy_stays,
             *undeletable("occupancy_is_history", unless="OLD.released_at IS NOT NULL"),
         ]
         constraints = [
@@ -437,6 +486,7 @@ class Occupancy(models.Model):
                 name="occupancy_pooled_during",
                 condition=Q(released_at=None, exclusive=False),
             ),
+            models.Index("change", name="occupancy_of_change", condition=Q(change__isnull=False)),
             models.Index(
                 "lapses_at",
                 name="occupancy_lapsing",

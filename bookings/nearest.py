@@ -36,19 +36,25 @@ class SlotTakenNearby(SlotTaken):
     """
 
     def __init__(
-        self, detail: str, workspace_id: UUID, lines: Sequence[Asked], line: int | None
+        self,
+        detail: str,
+        workspace_id: UUID,
+        lines: Sequence[Asked],
+        line: int | None,
+        own: UUID | None = None,
     ) -> None:
         super().__init__(detail, line=line or 0)
         self._workspace_id, self._lines, self._line = workspace_id, lines, line
+        self._own = own
 
     def as_problem(self) -> dict[str, Any]:
         wanted = {line.resource_id for line in self._lines}
         rules = rules_for(workspace_id=self._workspace_id, resource_ids=wanted)
-        index = _first_taken(self._lines, rules) if self._line is None else self._line
+        index = _first_taken(self._lines, rules, self._own) if self._line is None else self._line
         line = self._lines[index]
         known = rules.get(line.resource_id)
         self.data["line"] = index
-        near = known and _nearest(known, line)
+        near = known and _nearest(known, line, self._own)
         self.data["next_free"] = (
             {"start": _said(near.start), "end": _said(near.end)} if near else None
         )
@@ -56,19 +62,23 @@ class SlotTakenNearby(SlotTaken):
 
 
 def with_next_free(
-    error: SlotTaken | IntegrityError, workspace_id: UUID, lines: Sequence[Asked]
+    error: SlotTaken | IntegrityError,
+    workspace_id: UUID,
+    lines: Sequence[Asked],
+    *,
+    own: UUID | None = None,
 ) -> Exception:
     """The error to raise instead: one that names the line and where there is room.
 
-    A constraint does not say which line it refused; that is found out afterwards. Whatever is not
-    about a taken slot comes back as it is.
+    A constraint does not say which line it refused; that is found out afterwards. What the booking
+    `own` has is not in its own way. Whatever is not about a taken slot comes back as it is.
     """
     if isinstance(error, SlotTaken):
-        return SlotTakenNearby(error.message, workspace_id, lines, error.data["line"])
+        return SlotTakenNearby(error.message, workspace_id, lines, error.data["line"], own)
     named = translated(error)
     if isinstance(named, SlotTaken):
         only = 0 if len(lines) == 1 else None
-        return SlotTakenNearby(named.message, workspace_id, lines, only)
+        return SlotTakenNearby(named.message, workspace_id, lines, only, own)
     return error
 
 
@@ -85,10 +95,10 @@ def free_throughout(known: Availability, window: Window) -> int:
     return min((stretch.remaining for stretch in stretches), default=0)
 
 
-def _first_taken(lines: Sequence[Asked], rules: dict[UUID, Rules]) -> int:
+def _first_taken(lines: Sequence[Asked], rules: dict[UUID, Rules], own: UUID | None = None) -> int:
     """The first line that is not free any more; the first of all when that has passed already."""
     start, end = min(line.start for line in lines), max(line.end for line in lines)
-    known = availability(rules=list(rules.values()), start=start, end=end)
+    known = availability(rules=list(rules.values()), start=start, end=end, ignore_booking_id=own)
     for index, line in enumerate(lines):
         found = known.get(line.resource_id)
         if found and free_throughout(found, Window(line.start, line.end)) < line.quantity:
@@ -96,12 +106,15 @@ def _first_taken(lines: Sequence[Asked], rules: dict[UUID, Rules]) -> int:
     return 0
 
 
-def _nearest(rules: Rules, line: Asked) -> Window | None:
+def _nearest(rules: Rules, line: Asked, own: UUID | None = None) -> Window | None:
     """The next window of the same length, at the same time or later, with enough units."""
     seconds = int((line.end - line.start).total_seconds())
     if line.quantity == 1:
-        return next_free(rules=rules, start=line.start, duration_seconds=seconds)
-    known = availability(rules=[rules], start=line.start, end=line.start + _LOOK_AHEAD)
+        return next_free(
+            rules=rules, start=line.start, duration_seconds=seconds, ignore_booking_id=own
+        )
+    end = line.start + _LOOK_AHEAD
+    known = availability(rules=[rules], start=line.start, end=end, ignore_booking_id=own)
     found = slots(known[rules.resource_id], duration_seconds=seconds, quantity=line.quantity)
     return Window(found[0].start, found[0].end) if found else None
 

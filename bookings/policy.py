@@ -42,6 +42,14 @@ def terms_of(policy: dict[str, Any]) -> list[Terms]:
     return [Terms(**each) for each in policy.get("lines", [])]
 
 
+def is_free(policy: dict[str, Any], position: int, *, starts_at: datetime, now: datetime) -> bool:
+    """Whether a line could be cancelled now with its whole price given back, fees aside."""
+    terms = terms_of(policy)
+    if position >= len(terms):
+        return starts_at > now
+    return terms[position].percent(starts_at, now) == 100
+
+
 def given_back(policy: dict[str, Any], lines: list[tuple[datetime, int]], *, now: datetime) -> int:
     """Minor units given back for lines of (starts_at, amount_minor), by their frozen terms.
 

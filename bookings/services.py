@@ -56,9 +56,11 @@ def event_for(booking: Booking, move: Move, *, from_state: str, kind: str = "") 
     )
 
 
-def note(booking: Booking, *, kind: str, at: datetime, actor: Actor, **data: Any) -> BookingEvent:
+def note(
+    booking: Booking, *, kind: str, at: datetime, actor: Actor, reason: str = "", **data: Any
+) -> BookingEvent:
     """A history row for something that happened without a change of state. Not yet written."""
-    move = Move(booking.state, at, actor, data=data)
+    move = Move(booking.state, at, actor, reason, data)
     return event_for(booking, move, from_state=booking.state, kind=kind)
 
 

@@ -1,4 +1,7 @@
-"""The booking's state machine (design.md §4); the trigger and the docs come from this table."""
+"""The state machines of bookings and of changes to them (design.md §4).
+
+The triggers and the docs come from these tables.
+"""
 
 from config.kernel.transitions import TransitionTable
 
@@ -25,3 +28,17 @@ BOOKING_STATES = TransitionTable(
 
 # Whose occupancies are all released (INV-10).
 WITHOUT_OCCUPANCIES = frozenset({RELEASED, EXPIRED, CANCELLED})
+
+# A Change's own states: what the booking is to become, won or not.
+PENDING = "pending"
+COMMITTED = "committed"
+
+CHANGE_STATES = TransitionTable(
+    name="change",
+    first=frozenset({PENDING}),
+    moves={
+        PENDING: frozenset({COMMITTED, RELEASED, EXPIRED}),
+        # A payment came late and every occupancy was won again.
+        EXPIRED: frozenset({COMMITTED}),
+    },
+)

@@ -20,7 +20,7 @@ from bookings.models import Booking, Resource
 from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
-from bookings.week import Choice, longest_from, range_of, slot_at, week
+from bookings.week import Choice, longest_from, range_of, slot_at, turns, week
 from bookings.words import policy_text
 from config.kernel import clock
 from members.models import Workspace
@@ -134,7 +134,7 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
         "live_query": urlencode(query),
         "hold_minutes": rules.hold_ttl_seconds // 60,
         "policy": _policy(rules, picked, now),
-        **_turns(wish.first, rules, now.astimezone(rules.zone).date()),
+        **turns(wish.first, rules, now.astimezone(rules.zone).date()),
     }
 
 
@@ -182,14 +182,3 @@ def _query(wish: Wish, choice: Choice) -> dict[str, str]:
     if choice.window is not None:
         query["start"] = f"{choice.window.start:%Y-%m-%dT%H:%MZ}"
     return query
-
-
-def _turns(first: date, rules: Rules, today: date) -> dict[str, date | None]:
-    """The weeks before and after, as far as there is anything to book."""
-    before, after = first - timedelta(days=7), first + timedelta(days=7)
-    last = today + timedelta(days=rules.horizon_days)
-    return {
-        "before": max(before, today) if first > today else None,
-        "after": after if after <= last else None,
-        "last_day": last,
-    }

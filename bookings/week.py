@@ -138,6 +138,17 @@ def week(available: Availability, choice: Choice, first: date) -> Week:
     )
 
 
+def turns(first: date, rules: Rules, today: date) -> dict[str, date | None]:
+    """The weeks before and after, as far as there is anything to book."""
+    before, after = first - DAYS * _DAY, first + DAYS * _DAY
+    last = today + timedelta(days=rules.horizon_days)
+    return {
+        "before": max(before, today) if first > today else None,
+        "after": after if after <= last else None,
+        "last_day": last,
+    }
+
+
 def durations(rules: Rules, chosen: int) -> list[int]:
     """Minutes to choose from: every step at first, coarser further on, always the one chosen."""
     step, longest = rules.step_seconds // 60, rules.max_seconds // 60

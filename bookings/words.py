@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils import formats, timezone
 
-from bookings.models import Booking, Line
+from bookings.models import Booking, Line, Resource
 from bookings.policy import Terms, terms_of
 from config.kernel.money import Money
 
@@ -18,6 +19,17 @@ def window_text(start: datetime, end: datetime, zone: ZoneInfo, *, named: bool =
     same_day = first.date() == last.date()
     text += f"{last:%H:%M}" if same_day else f"{day_text(last)}, {last:%H:%M}"
     return f"{text}, {zone_text(zone)}" if named else text
+
+
+def unbroken(text: str) -> str:
+    """The same with a window's two times kept on one line, for pages."""
+    return text.replace("–", "\N{WORD JOINER}–\N{WORD JOINER}")
+
+
+def change_text(window: dict[str, Any], resource: Resource) -> str:
+    """ "Court 1, Tue 8 Dec, 14:00–15:30, Auckland" for a window as a change keeps it."""
+    start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
+    return f"{resource.name}, {window_text(start, end, ZoneInfo(resource.location.timezone))}"
 
 
 def day_text(moment: datetime) -> str:

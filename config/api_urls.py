@@ -7,7 +7,7 @@ from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
 from payments import api as payments
-from payments import api_credits
+from payments import api_credits, api_reschedule
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -35,6 +35,11 @@ urlpatterns = [
         name="booking-events",
     ),
     path("bookings/<uuid:booking_id>/cancel", money_back.CancelView.as_view(), name="cancel"),
+    path(
+        "bookings/<uuid:booking_id>/reschedule",
+        api_reschedule.RescheduleView.as_view(),
+        name="reschedule",
+    ),
     path("bookings/<uuid:booking_id>/refunds", money_back.RefundsView.as_view(), name="refunds"),
     path(
         "members/<uuid:member_id>/credits",

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.decorators import display
 
-from bookings.models import Line
+from bookings.models import Change, Line, Occupancy, Resource
 from holds import states
 from holds.models import Hold
 from members.admin_filters import OpeningFilter
@@ -16,6 +16,7 @@ from members.admin_scope import ReadOnlyAdmin
 from members.admin_words import link, said_moment, said_money, said_window
 
 WITH_RESOURCES = Line.objects.select_related("resource__location")
+TAKEN_ANEW = Occupancy.objects.select_related("resource__location")
 LABELS = {"live": "success", "confirmed": "info", "released": "warning", "ended": "danger"}
 
 
@@ -72,8 +73,11 @@ class HoldAdminBase(ReadOnlyAdmin):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        rows = super().get_queryset(request).select_related("booking", "workspace", "member")
-        return rows.prefetch_related(Prefetch("booking__lines", WITH_RESOURCES))
+        rows = super().get_queryset(request)
+        return rows.select_related("booking", "workspace", "member", "change").prefetch_related(
+            Prefetch("booking__lines", WITH_RESOURCES),
+            Prefetch("change__occupancies", TAKEN_ANEW),
+        )
 
     @display(description="booking", ordering="booking__reference")
     def booking_shown(self, hold: Hold) -> str:
@@ -85,7 +89,9 @@ class HoldAdminBase(ReadOnlyAdmin):
 
     @display(description="what")
     def what(self, hold: Hold) -> str:
-        return lines_said(hold.lines)
+        if hold.change is None:
+            return lines_said(hold.lines)
+        return f"Change: {change_said(hold.change, hold.lines)}"
 
     @display(description="who")
     def who(self, hold: Hold) -> str:
@@ -114,7 +120,10 @@ class HoldAdminBase(ReadOnlyAdmin):
 
     @display(description="total")
     def total(self, hold: Hold) -> str:
-        return said_money(hold.booking.total_minor, hold.booking.currency)
+        change, currency = hold.change, hold.booking.currency
+        if change is None:
+            return said_money(hold.booking.total_minor, currency)
+        return f"{said_money(change.difference_minor, currency)} more"
 
     @display(description="state", label=LABELS)
     def state_shown(self, hold: Hold) -> str:
@@ -123,10 +132,49 @@ class HoldAdminBase(ReadOnlyAdmin):
 
 def lines_said(lines: list[Line]) -> str:
     """Large room, Tue 8 Dec 2026, 14:00–15:30, Auckland; several lines with a semicolon."""
-    return "; ".join(_line_said(line) for line in lines)
+    return "; ".join(line_said(line) for line in lines)
 
 
-def _line_said(line: Line) -> str:
+def change_said(change: Change, lines: list[Line]) -> str:
+    """What a change makes of its lines, "from → to"; `lines` are its booking's."""
+    known = _resources_of(change, lines)
+    return "; ".join(
+        f"{_window_said(wanted['before'], known)} → {_window_said(wanted, known)}"
+        for wanted in change.lines
+    )
+
+
+def _resources_of(change: Change, lines: list[Line]) -> dict[str, Resource]:
+    """From what is at hand: a line goes to its own resource, or where the change has taken time.
+
+    Only for one that has left a resource behind the database is asked.
+    """
+    known = {str(o.resource_id): o.resource for o in change.occupancies.all()}
+    known |= {str(line.resource_id): line.resource for line in lines}
+    named = {window["resource"] for ln in change.lines for window in (ln, ln["before"])}
+    if missing := named - known.keys():
+        left = Resource.objects.select_related("location").filter(pk__in=missing)
+        known |= {str(resource.pk): resource for resource in left}
+    return known
+
+
+def moved_said(line: Line, resource: Resource, start: datetime, end: datetime) -> str:
+    """The same for one line and where it is to go."""
+    return f"{line_said(line)} → {resource.name}, {_when(start, end, resource)}"
+
+
+def _window_said(window: dict[str, Any], known: dict[str, Resource]) -> str:
+    start, end = (datetime.fromisoformat(window[name]) for name in ("start", "end"))
+    resource = known[window["resource"]]
+    return f"{resource.name}, {_when(start, end, resource)}"
+
+
+def _when(start: datetime, end: datetime, resource: Resource) -> str:
+    return said_window(start, end, resource.location.timezone)
+
+
+def line_said(line: Line) -> str:
+    """2 × City bike, Tue 8 Dec 2026, 14:00–15:30, Auckland."""
     many = f"{line.quantity} × " if line.quantity > 1 else ""
     when = said_window(line.starts_at, line.ends_at, line.resource.location.timezone)
     return f"{many}{line.resource.name}, {when}"

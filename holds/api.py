@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.api import booking_brief
+from bookings.api_changes import change_json
 from config.api import ApiView, etag, rfc3339
 from config.api_schemas import answers, idempotency_header
 from config.kernel.errors import NotFound
@@ -53,7 +54,7 @@ def find_hold(workspace: Workspace, hold_id: UUID) -> Any:
     """A hold of this workspace with its booking, its lines and `now`; others' ids are 404."""
     found = (
         Hold.objects.filter(pk=hold_id, workspace=workspace)
-        .select_related("booking")
+        .select_related("booking", "change")
         .prefetch_related("booking__lines")
         .annotate(now=Func(function="clock_timestamp", output_field=DateTimeField()))
         .first()
@@ -66,10 +67,12 @@ def find_hold(workspace: Workspace, hold_id: UUID) -> Any:
 def hold_json(hold: Hold, *, now: datetime | None = None) -> dict[str, Any]:
     """A hold from the rows at hand; with `now`, an active one that lapsed reads expired."""
     lapsed = now is not None and hold.state == states.ACTIVE and hold.lapses_at <= now
+    ended = {"state": states.EXPIRED} if lapsed else {}
     return {
         "id": str(hold.id),
         "token": hold.token,
         "state": states.EXPIRED if lapsed else hold.state,
         "expires_at": rfc3339(hold.expires_at),
         "booking": booking_brief(hold.booking, hold.lines),
+        "change": hold.change and change_json(hold.change, hold.booking, hold.lines) | ended,
     }

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from bookings.api_schemas import BookingBriefSchema
+from bookings.api_schemas import BookingBriefSchema, ChangeSchema
 from holds.states import HOLD_STATES
 
 HOLD_STATE = [(state, state) for state in HOLD_STATES.states]
@@ -14,3 +14,6 @@ class HoldSchema(serializers.Serializer):
     state = serializers.ChoiceField(HOLD_STATE)
     expires_at = serializers.DateTimeField()
     booking = BookingBriefSchema()
+    change = ChangeSchema(
+        allow_null=True, help_text="What it is for, where the booking is confirmed already."
+    )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
 from bookings import lock_objects, policy
 from bookings.checks import check_window
@@ -25,74 +25,17 @@ from config.kernel.context import Actor
 from config.kernel.database_errors import translated
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput
-from holds import ending
-from holds.errors import CheckoutOpen, TooManyHolds
+from holds import ending, limits
+from holds.errors import CheckoutOpen
 from holds.models import Hold
+from holds.probe import Seen, Wanted, look
 from holds.states import ACTIVE
-from members.models import Member, Workspace
+from holds.subjects import Claimant, LineRequest
+from members.models import Workspace
 
 _LONGEST = timedelta(days=366)
 
-# One round trip under the locks: the time, and what stands in each line's window. `OFFSET 0` keeps
-# the look-ups apart, so that each is one index scan whatever the planner knows of the tables.
-_PROBE = """
-    SELECT clock_timestamp(), w.position, o.booking_id, o.exclusive, o.lapses_at
-    FROM (VALUES {wanted}) AS w(position, resource_id, during)
-    LEFT JOIN LATERAL (
-        SELECT booking_id, exclusive, lapses_at FROM bookings_occupancy
-        WHERE exclusive AND resource_id = w.resource_id AND during && w.during
-          AND released_at IS NULL
-        {pooled}
-        OFFSET 0
-    ) o ON true
-    ORDER BY w.position
-"""
-_POOLED = """
-        UNION ALL
-        SELECT booking_id, exclusive, lapses_at FROM bookings_occupancy
-        WHERE NOT exclusive AND resource_id = w.resource_id AND during && w.during
-          AND released_at IS NULL
-"""
-_LIVE_HOLDS = """
-    SELECT count(*) FILTER (WHERE member_id = %(member)s),
-           count(*) FILTER (WHERE visitor = %(visitor)s AND visitor <> ''),
-           count(*) FILTER (WHERE address = %(address)s)
-    FROM holds_hold
-    WHERE state = 'active' AND workspace_id = %(workspace)s AND lapses_at > clock_timestamp()
-      AND id <> ALL(%(own)s::uuid[])
-      AND (member_id = %(member)s OR (visitor = %(visitor)s AND visitor <> '')
-           OR address = %(address)s)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LineRequest:
-    """What is asked for: a resource, a member-facing window, how many."""
-
-    resource_id: UUID
-    start: datetime
-    end: datetime
-    quantity: int = 1
-
-    @property
-    def window(self) -> Window:
-        return Window(self.start, self.end)
-
-
-@dataclass(frozen=True, slots=True)
-class Claimant:
-    """Who asks: a member if signed in, the contact given, the browser and the address.
-
-    `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
-    keys (api.md).
-    """
-
-    member: Member | None = None
-    email: str = ""
-    name: str = ""
-    visitor: str = ""
-    address: str | None = None
-    limited: bool = False
+__all__ = ["Claimant", "LineRequest", "check_shape", "claim"]
 
 
 @dataclass(slots=True)
@@ -133,7 +76,7 @@ def claim(
     check_shape(lines, ttl_seconds)
     tokens = [token] if isinstance(token, str) and token else list(token)
     request = _Claim(workspace, lines, claimant, actor, ttl_seconds, _named(workspace, tokens))
-    _limit(request)
+    limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in request.own])
     _lock(request)
     if request.is_probed:
         _check(request)
@@ -162,36 +105,6 @@ def check_shape(lines: Sequence[LineRequest], ttl_seconds: int | None) -> None:
             raise WindowNotAllowed(
                 "The end must come after the start, within a year.", line=index, rule="duration"
             )
-
-
-def _limit(request: _Claim) -> None:
-    """Serialise this subject's claims, then count what it holds already."""
-    who = request.claimant
-    if not who.limited:
-        return
-    subjects = [f"visitor:{who.visitor}"] if who.visitor else []
-    subjects += [f"member:{who.member.pk}"] if who.member else []
-    subjects += [f"address:{who.address}"] if who.address else []
-    locks.advisory(subjects)
-    workspace = request.workspace
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LIVE_HOLDS,
-            {
-                "member": who.member.pk if who.member else None,
-                "visitor": who.visitor,
-                "address": who.address,
-                "workspace": workspace.pk,
-                "own": [hold.pk for hold in request.own],
-            },
-        )
-        of_member, of_visitor, of_address = cursor.fetchone()
-    if (
-        of_member >= workspace.max_live_holds_per_member
-        or of_visitor >= workspace.max_live_holds_per_visitor
-        or of_address >= workspace.max_live_holds_per_address
-    ):
-        raise TooManyHolds
 
 
 def _lock(request: _Claim) -> None:
@@ -242,13 +155,10 @@ def _lock_one(request: _Claim) -> None:
 
 def _probe(request: _Claim) -> Hold | None:
     """Under the locks: clear what lapsed, deal with the visitor's own hold, find what is taken."""
-    now, lapsed, taken = _look(request)
-    request.now = now
+    seen = _look(request)
+    request.now = seen.now
     _check(request)
-    if lapsed:
-        ending.expire_locked(lapsed)
-    if taken is not None:
-        raise SlotTaken(line=taken)
+    seen.clear(ending.expire_locked)
     return _same_or_replaced(request) if request.own else None
 
 
@@ -258,37 +168,23 @@ def _check(request: _Claim) -> None:
         check_window(rules, line.window, quantity=line.quantity, now=request.now, line=index)
 
 
-def _look(request: _Claim) -> tuple[datetime, list[UUID], int | None]:
-    """The time, the bookings that lapsed in our windows, and the first line that others have."""
-    wanted: list[str] = []
-    parameters: list[Any] = []
-    pooled = ""
+def _look(request: _Claim) -> Seen:
+    wanted = []
     for index, line in enumerate(request.lines):
         rules = request.rules[line.resource_id]
-        taken = rules.occupied(line.window)
-        wanted.append(f"({index}, %s::uuid, tstzrange(%s, %s))")
-        parameters += [line.resource_id, taken.start, taken.end]
-        pooled = pooled if rules.is_exclusive else _POOLED
-    with connection.cursor() as cursor:
-        cursor.execute(_PROBE.format(wanted=", ".join(wanted), pooled=pooled), parameters)
-        found = cursor.fetchall()
-    now: datetime = found[0][0]
-    own = {hold.booking_id for hold in request.own}
-    lapsed, others = set(), []
-    for _, position, booking_id, exclusive, lapses_at in found:
-        if lapses_at is not None and lapses_at <= now:
-            lapsed.add(booking_id)
-        elif exclusive and booking_id not in own:
-            others.append(position)
-    return now, sorted(lapsed), min(others, default=None)
+        during = rules.occupied(line.window)
+        wanted.append(Wanted(index, line.resource_id, during, rules.is_exclusive))
+    return look(wanted, own={hold.booking_id for hold in request.own})
 
 
 def _same_or_replaced(request: _Claim) -> Hold | None:
     """The visitor's own live hold is returned when it is the same, else all are released first."""
-    found = [ending.lock_own(hold.booking_id) for hold in request.own]
+    found = [ending.lock_own(hold) for hold in request.own]
     live = [h for h in found if h and h.state == ACTIVE and h.lapses_at > request.now]
     wanted = {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in request.lines}
     for own in live:
+        if own.change_id is not None:
+            continue
         held = Line.objects.filter(booking_id=own.booking_id).values_list(
             "resource_id", "starts_at", "ends_at", "quantity"
         )

@@ -1,15 +1,17 @@
-"""How holds end without being confirmed: released by somebody, or expired by the clock.
+"""How holds end: released by somebody, expired by the clock, or having done their work.
 
-The functions named `…_locked` expect the resources to be locked by the caller.
+What stands behind a hold ends with it: its booking, or the change of a booking that it is for. The
+functions named `…_locked` expect the resources to be locked by the caller.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from bookings import lock_objects
+from bookings import changes, lock_objects
 from bookings import states as booking_states
-from bookings.services import Move, end
+from bookings.services import Move, confirm, end
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import VersionMismatch
 from config.kernel.locks import locked
@@ -27,19 +29,21 @@ def move_hold(hold: Hold, to_state: str, **columns: object) -> None:
         setattr(hold, name, value)
 
 
-def lock_own(booking_id: UUID) -> Hold | None:
-    """A hold and its booking, locked and read anew; its resources are locked already."""
-    booking = lock_objects.lock_bookings([booking_id]).first()
-    hold = locked(Hold.objects.filter(booking_id=booking_id)).first()
-    if booking is not None and hold is not None:
-        hold.booking = booking
-    return hold
+def lock_own(hold: Hold) -> Hold | None:
+    """A hold, read anew with its booking and change, all locked; its resources are already."""
+    booking = lock_objects.lock_bookings([hold.booking_id]).first()
+    found = locked(Hold.objects.filter(pk=hold.pk)).first()
+    if booking is None or found is None:
+        return None
+    found.booking = booking
+    if found.change_id is not None:
+        found.change = lock_objects.lock_change(found.change_id, booking)
+    return found
 
 
 def release_locked(hold: Hold, now: datetime, actor: Actor, reason: str) -> None:
     """Give an active hold's slots back at once."""
-    move_hold(hold, RELEASED, ended_at=now, ended_because=reason[:300], has_open_checkout=False)
-    end(hold.booking, Move(booking_states.RELEASED, now, actor, reason))
+    _end(hold, RELEASED, Move(booking_states.RELEASED, now, actor, reason), reason)
 
 
 def expire_locked(
@@ -55,20 +59,28 @@ def expire_locked(
     lapsed = [h for h in holds if h.state == ACTIVE and h.lapses_at <= now]
     for hold in lapsed:
         hold.booking = bookings[hold.booking_id]
-        move_hold(hold, EXPIRED, ended_at=now, has_open_checkout=False)
-        end(
-            hold.booking,
-            Move(booking_states.EXPIRED, now, SYSTEM, reason),
-        )
+        _end(hold, EXPIRED, Move(booking_states.EXPIRED, now, SYSTEM, reason))
     return len(lapsed)
 
 
 def fail_locked(hold: Hold, now: datetime, reason: str) -> None:
     """A payment that kept an active hold alive has failed: its slots are free at once."""
-    move_hold(hold, EXPIRED, ended_at=now, ended_because=reason[:300], has_open_checkout=False)
-    end(hold.booking, Move(booking_states.EXPIRED, now, SYSTEM, reason))
+    _end(hold, EXPIRED, Move(booking_states.EXPIRED, now, SYSTEM, reason), reason)
 
 
-def confirm_locked(hold: Hold, now: datetime) -> None:
-    """The hold has done its work."""
+def win_locked(hold: Hold, now: datetime, actor: Actor, **data: Any) -> None:
+    """The hold has done its work: its booking is the member's, or its change is made."""
     move_hold(hold, CONFIRMED, ended_at=now, has_open_checkout=False)
+    if hold.change is None:
+        confirm(hold.booking, at=now, actor=actor, **data)
+    else:
+        changes.commit(hold.booking, hold.change, at=now, actor=actor, **data)
+
+
+def _end(hold: Hold, to_state: str, move: Move, because: str = "") -> None:
+    columns = {"ended_at": move.at, "has_open_checkout": False, "ended_because": because[:300]}
+    move_hold(hold, to_state, **columns)
+    if hold.change_id is None:
+        end(hold.booking, move)
+    else:
+        changes.end(lock_objects.lock_change(hold.change_id, hold.booking), move)

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.functional import cached_property
 
-from bookings.models import Booking, Line
+from bookings.models import Booking, Change, Line
 from config.kernel.ids import new_id, new_token
 from config.kernel.triggers import deferred, refuse, undeletable
 from holds.states import HOLD_STATES
@@ -13,7 +13,9 @@ from members.models import Member, Workspace
 
 
 class Hold(models.Model):
-    """One per booking. `expires_at` is what the member was promised.
+    """One per booking, and one for each change of it that has to be paid for.
+
+    `expires_at` is what the member was promised.
 
     `lapses_at` is when its occupancies free themselves: the same moment, or that plus the grace
     while a Checkout is open. `token` is what the visitor keeps to find it again.
@@ -23,7 +25,12 @@ class Hold(models.Model):
     workspace = models.ForeignKey(
         Workspace, on_delete=models.PROTECT, related_name="holds", db_index=False
     )
-    booking = models.OneToOneField(Booking, on_delete=models.PROTECT, related_name="hold")
+    booking = models.ForeignKey(
+        Booking, on_delete=models.PROTECT, related_name="holds", db_index=False
+    )
+    change = models.ForeignKey(
+        Change, on_delete=models.PROTECT, null=True, related_name="holds", db_index=False
+    )
     token = models.CharField(max_length=40, unique=True, default=new_token, editable=False)
     state = models.CharField(max_length=10, default="active")
     version = models.PositiveIntegerField(default=0)
@@ -50,12 +57,20 @@ class Hold(models.Model):
                     ) THEN
                         {refuse("hold_within_workspace", "a hold stays in its workspace")}
                     END IF;
+                    IF NEW.change_id IS NOT NULL AND NEW.booking_id IS DISTINCT FROM (
+                        SELECT c.booking_id FROM bookings_change c WHERE c.id = NEW.change_id
+                    ) THEN
+                        {refuse("hold_within_booking", "a hold stays with its booking")}
+                    END IF;
                     RETURN NULL;
                 """,
-                pgtrigger.Insert | pgtrigger.UpdateOf("booking_id", "workspace_id"),
+                pgtrigger.Insert | pgtrigger.UpdateOf("booking_id", "workspace_id", "change_id"),
             ),
         ]
         constraints = [
+            models.UniqueConstraint(
+                fields=["booking", "change"], name="hold_once_per_purpose", nulls_distinct=False
+            ),
             models.CheckConstraint(
                 name="hold_times_in_order",
                 condition=Q(expires_at__gte=F("created_at"), lapses_at__gte=F("expires_at")),

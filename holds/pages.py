@@ -10,9 +10,11 @@ from django.shortcuts import get_object_or_404, render
 
 from bookings.links import manage_token
 from bookings.models import Line
+from bookings.moved import as_changed, moved
 from bookings.words import booking_policy_texts
 from config.kernel import clock
 from holds import states
+from holds.changing import REPLACED
 from holds.forms import ContactForm
 from holds.models import Hold
 from holds.selectors import is_live
@@ -32,8 +34,12 @@ class Told:
 
 
 def find(token: str) -> Hold:
-    """The hold of a token, or 404."""
-    return get_object_or_404(Hold.objects.select_related("booking", "workspace"), token=token)
+    """The hold of a token, with what it is for, or 404."""
+    holds = Hold.objects.select_related("booking", "workspace", "change")
+    found = get_object_or_404(holds, token=token)
+    if found.change is not None:
+        found.change.booking = found.booking
+    return found
 
 
 def told(hold: Hold, now: datetime) -> Told:
@@ -47,7 +53,11 @@ def let_go_by(hold: Hold) -> str:
 
     Surehold itself releases a hold for one reason only: an earlier payment won its time back.
     """
-    event = hold.booking.events.filter(kind=states.RELEASED).last()
+    events = hold.booking.events.filter(kind=states.RELEASED)
+    if hold.change_id is not None:
+        about = {"kind": f"change_{states.RELEASED}", "data__change": str(hold.change_id)}
+        events = hold.booking.events.filter(**about)
+    event = events.last()
     kind = event.actor_kind if event else ""
     if kind in {"visitor", "member"}:
         return "choice" if _is_replaced(hold) else "you"
@@ -55,7 +65,12 @@ def let_go_by(hold: Hold) -> str:
 
 
 def _is_replaced(hold: Hold) -> bool:
-    """Whether the same person's next hold began in the transaction that ended this one."""
+    """Whether the same person's next hold began in the transaction that ended this one.
+
+    A change may have been replaced by one that needed no hold: its own row says so.
+    """
+    if hold.change_id is not None:
+        return hold.ended_because == REPLACED
     same = Q(visitor=hold.visitor) if hold.visitor else Q(pk=None)
     if hold.member_id is not None:
         same |= Q(member=hold.member_id)
@@ -83,11 +98,15 @@ def page(
     lines = lines_of(hold)
     truth = told(hold, now)
     released_by = let_go_by(hold) if truth.state == states.RELEASED else ""
+    moves = moved([hold.change.lines])[0] if hold.change else []
     words: dict[str, Any] = {
         "workspace": hold.workspace,
         "hold": hold,
         "booking": hold.booking,
         "lines": lines,
+        "moves": moves,
+        "to_pay": (to_pay := hold.change.difference if hold.change else hold.booking.total),
+        "then": hold.booking.total + to_pay,
         "told": truth,
         "released_by": released_by,
         "form": form or ContactForm(initial=_contact(request, hold)),
@@ -98,15 +117,19 @@ def page(
         "manage": manage_token(hold.booking),
         "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
         "can_hold_again": bool(lines) and hold.booking.starts_at > now and released_by != "earlier",
-        "policy": booking_policy_texts(hold.booking, lines, now),
+        "policy": booking_policy_texts(hold.booking, as_changed(lines, moves), now),
         "slim": True,
     }
-    return render(request, "holds/hold.html", words, status=status)
+    template = "holds/change.html" if hold.change else "holds/hold.html"
+    return render(request, template, words, status=status)
 
 
 def _is_processing(hold: Hold) -> bool:
-    """Whether a payment is under way whose bank takes days: nothing is to be done meanwhile."""
-    if not hold.has_open_checkout:
+    """Whether a payment is under way whose bank takes days: nothing is to be done meanwhile.
+
+    No change is paid for in that way.
+    """
+    if not hold.has_open_checkout or hold.change_id is not None:
         return False
     return hold.booking.events.filter(kind="payment_processing").exists()
 

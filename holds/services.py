@@ -56,7 +56,6 @@ def release(
             return hold
         if hold.has_open_checkout and not checkout_closed and hold.lapses_at > found.now:
             raise CheckoutOpen(hold.pk)
-        hold.booking = found.booking
         ending.release_locked(hold, found.now, actor, reason)
         return hold
 
@@ -115,14 +114,13 @@ def checkout_gone(hold: Hold) -> None:
 
 
 def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:
-    """Confirm a hold that owes nothing. The caller has seen to the due, under the locks.
+    """Confirm a hold that owes nothing more. The caller has seen to the due, under the locks.
 
     Raises HoldExpired when its time is up.
     """
     if found.hold.state != ACTIVE or found.hold.expires_at <= found.now:
         raise HoldExpired
-    ending.confirm_locked(found.hold, found.now)
-    bookings_services.confirm(found.booking, at=found.now, actor=actor, free=True)
+    ending.win_locked(found.hold, found.now, actor, free=True)
     return found.booking
 
 
@@ -161,6 +159,6 @@ def _locked(hold_id: UUID) -> LockedHold:
 
 
 def _keep_until(hold: Hold) -> None:
-    Occupancy.objects.filter(booking_id=hold.booking_id, released_at=None).update(
-        lapses_at=hold.lapses_at
-    )
+    Occupancy.objects.filter(
+        booking_id=hold.booking_id, change=hold.change_id, released_at=None
+    ).update(lapses_at=hold.lapses_at)

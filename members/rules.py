@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 
-from config.kernel.money import KNOWN_CURRENCIES
+from config.kernel.money import COUNTED_DIFFERENTLY, KNOWN_CURRENCIES
 
 _ACCENT = re.compile(r"#[0-9a-fA-F]{6}")
 # WCAG AA for text on our light and dark backgrounds is reached by lightening or darkening an
@@ -20,9 +20,11 @@ def validate_timezone(value: str) -> None:
 
 
 def validate_currency(value: str) -> None:
-    """Raise ValidationError unless it is an ISO 4217 code in capitals."""
+    """Raise ValidationError unless it is an ISO 4217 code in capitals that Stripe counts alike."""
     if value not in KNOWN_CURRENCIES:
         raise ValidationError(f"“{value}” is not a currency code. Use one like NZD or EUR.")
+    if value in COUNTED_DIFFERENTLY:
+        raise ValidationError(f"Stripe counts {value} in other units: it cannot be used.")
 
 
 def validate_accent(value: str) -> None:

@@ -1,10 +1,11 @@
 """Bookings, holds and money in the admin: read-only rows, and deeds that go through services."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action, display
@@ -26,6 +27,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
+from payments import admin_change
 from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
@@ -96,12 +98,15 @@ class HoldAdmin(HoldAdminBase):
 
     def _release(self, request: HttpRequest, hold: Hold) -> Deed:
         effects = [f"{lines_said(hold.lines)} is free for others at once."]
+        if hold.change is not None:
+            effects = ["What the change would take is free at once; the booking stays as it is."]
         if hold.has_open_checkout:
             effects.append(
                 "They are on the payment page now. It is closed first; if they have paid by then, "
                 "the hold is not released and you are told so."
             )
-        effects.append("The member sees that staff released it, with your reason.")
+        if hold.change is None:
+            effects.append("The member sees that staff released it, with your reason.")
         return Deed(
             title=f"Release the hold of {self.who(hold)}",
             effects=effects,
@@ -170,7 +175,7 @@ class BookingAdmin(ReadOnlyAdmin):
         "reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended",
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
-    actions_detail = ("cancel", "refund", "complete", "no_show")
+    actions_detail = ("move", "cancel", "refund", "complete", "no_show")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request).select_related("workspace", "member")
@@ -231,9 +236,17 @@ class BookingAdmin(ReadOnlyAdmin):
             if (
                 BOOKING_STATES.allows(now, wanted[offered.path])
                 if offered.path in wanted
+                else now == booking_states.CONFIRMED
+                if offered.path == "move"
                 else money_back.has_something_left(object_id)
             )
         ]
+
+    @action(description="Move or extend…", permissions=["manage"], icon="edit_calendar")
+    def move(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, MANAGER)
+        back = self.change_url(booking.pk)
+        return admin_change.page(request, self.admin_site, booking, back=back)
 
     @action(
         description="Cancel…",
@@ -242,57 +255,69 @@ class BookingAdmin(ReadOnlyAdmin):
         variant=ActionVariant.DANGER,
     )
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = money_back.cancellation(
-            request,
-            booking,
-            effects=[
-                f"{self.what(booking)} is free for others at once.",
-                f"{self.who(booking)} is told, with your reason.",
-            ],
-            back=self.change_url(booking.pk),
-        )
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            return money_back.cancellation(
+                request,
+                booking,
+                effects=[
+                    f"{self.what(booking)} is free for others at once.",
+                    f"{self.who(booking)} is told, with your reason.",
+                ],
+                back=self.change_url(booking.pk),
+            )
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = money_back.refund_of_booking(request, booking, back=self.change_url(booking.pk))
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            back = self.change_url(booking.pk)
+            return money_back.refund_of_booking(request, booking, back=back)
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Mark completed…", permissions=["manage"], icon="task_alt")
     def complete(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        booking = self.row_or_404(request, object_id, MANAGER)
-        deed = Deed(
-            title=f"Mark booking {booking.reference} completed",
-            effects=[f"{self.who(booking)} came. No mail is sent and no money moves."],
-            button="Mark it completed",
-            done=f"{booking.reference} is completed.",
-            back=self.change_url(booking.pk),
-            perform=lambda _reason: booking_services.complete(
-                booking_id=booking.pk, actor=staff_actor(request)
-            ),
-            dangerous=False,
-            asks_reason=False,
-        )
-        return ask_then_do(request, self.admin_site, Booking, deed)
+        def deed(booking: Booking) -> Deed:
+            return self._marking(request, booking, "completed", "came", booking_services.complete)
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Mark no-show…", permissions=["manage"], icon="person_off")
     def no_show(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return self._marking(
+                request, booking, "a no-show", "did not come", booking_services.no_show
+            )
+
+        return self._ask(request, object_id, deed)
+
+    def _ask(
+        self, request: HttpRequest, object_id: str, deed_of: Callable[[Booking], Deed]
+    ) -> HttpResponse:
+        """GET says what a deed does; POST does it."""
         booking = self.row_or_404(request, object_id, MANAGER)
-        deed = Deed(
-            title=f"Mark booking {booking.reference} a no-show",
-            effects=[f"{self.who(booking)} did not come. No mail is sent and no money moves."],
-            button="Mark it a no-show",
-            done=f"{booking.reference} is marked a no-show.",
+        return ask_then_do(request, self.admin_site, Booking, deed_of(booking))
+
+    def _marking(
+        self,
+        request: HttpRequest,
+        booking: Booking,
+        as_what: str,
+        did: str,
+        mark: Callable[..., object],
+    ) -> Deed:
+        """Say how it ended; nothing else follows from it."""
+        return Deed(
+            title=f"Mark booking {booking.reference} {as_what}",
+            effects=[f"{self.who(booking)} {did}. No mail is sent and no money moves."],
+            button=f"Mark it {as_what}",
+            done=f"{booking.reference} is marked {as_what}.",
             back=self.change_url(booking.pk),
-            perform=lambda reason: booking_services.no_show(
-                booking_id=booking.pk, actor=staff_actor(request), reason=reason
-            ),
+            perform=lambda _reason: mark(booking_id=booking.pk, actor=staff_actor(request)),
             dangerous=False,
             asks_reason=False,
         )
-        return ask_then_do(request, self.admin_site, Booking, deed)
 
 
 def _captured(payments: list[Payment]) -> int:
@@ -300,9 +325,9 @@ def _captured(payments: list[Payment]) -> int:
 
 
 def _story(booking: Booking) -> dict[str, Any]:
-    """All there is to a booking, for its page: six queries however long its history."""
+    """All there is to a booking, for its page: nine queries however long its history."""
     zone = booking.workspace.timezone
-    hold = Hold.objects.filter(booking=booking).first()
+    hold = Hold.objects.filter(booking=booking, change=None).first()
     payments = list(Payment.objects.filter(due__booking=booking).order_by("created_at"))
     occupancies = booking.occupancies.select_related("resource__location").order_by("during")
     return {
@@ -326,6 +351,7 @@ def _story(booking: Booking) -> dict[str, Any]:
             "ends": said_moment(hold.expires_at, zone),
             "because": hold.ended_because,
         },
+        "changes": admin_change.changes_said(booking, zone),
         "paid": said_money(_captured(payments), booking.currency),
         "payments": [_payment(payment, zone) for payment in payments],
         "refunds": money_back.refunds_said(booking, zone),
@@ -345,7 +371,7 @@ def _story(booking: Booking) -> dict[str, Any]:
 def _event(event: BookingEvent, zone: str) -> dict[str, Any]:
     return {
         "at": said_moment(event.at, zone),
-        "kind": event.kind,
+        "kind": _words(event.kind),
         "move": _move(event),
         "who": event.actor_label or event.actor_kind,
         "reason": event.reason,
@@ -486,6 +512,14 @@ REFUND_LABELS = {
 }
 
 
+def needing_somebody(refunds: QuerySet) -> QuerySet:
+    """Refunds that Stripe refused, and failed ones whose money was not given back anew."""
+    anew = Refund.objects.filter(
+        payment=OuterRef("payment"), created_at__gt=OuterRef("created_at")
+    ).exclude(state=FAILED)
+    return refunds.filter(Q(state=NEEDS_ATTENTION) | Q(~Exists(anew), state=FAILED))
+
+
 class RefundStateFilter(OpeningFilter):
     """All, or those that somebody has to look at."""
 
@@ -497,7 +531,7 @@ class RefundStateFilter(OpeningFilter):
 
     def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
         if self.value() == "needed":
-            return queryset.filter(state__in=[NEEDS_ATTENTION, FAILED])
+            return needing_somebody(queryset)
         if self.value() == "moving":
             return queryset.filter(state__in=[REQUESTED, SUBMITTED])
         return queryset

@@ -18,10 +18,12 @@ from members.admin_words import Deed, ReasonForm, link, said_moment
 from members.idempotency import Answer, once
 from payments import cancelling, refunding
 from payments.cancelling import AMOUNT, FULL, NONE, POLICY, Back
+from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Dispute, Due, Payment, Refund
+from payments.shares import Left
 from payments.standing import Standing, left_of, standing_of
-from payments.states import AUTHORISED, CAPTURE, CAPTURING
+from payments.states import CAPTURE
 
 
 class MoneyForm(ReasonForm):
@@ -66,11 +68,10 @@ def cancellation(request: HttpRequest, booking: Booking, *, effects: list[str], 
     def perform(form: CancelForm) -> None:
         given = form.cleaned_data
         amount = form.amount_minor(booking.currency) if given["refund"] == AMOUNT else None
-        cancelling.cancel(
-            booking_id=booking.pk,
-            actor=staff_actor(request),
-            reason=given["reason"].strip(),
-            back=Back(given["refund"] or POLICY, given["to"] or Refund.To.CARD, amount),
+        back = Back(given["refund"] or POLICY, given["to"] or Refund.To.CARD, amount)
+        actor, reason = staff_actor(request), given["reason"].strip()
+        placed(
+            lambda: cancelling.cancel(booking_id=booking.pk, actor=actor, reason=reason, back=back)
         )
 
     return Deed(
@@ -85,7 +86,7 @@ def cancellation(request: HttpRequest, booking: Booking, *, effects: list[str], 
 
 
 def _money_of_cancelling(booking: Booking) -> list[str]:
-    if Payment.objects.filter(due__booking=booking, state__in=[AUTHORISED, CAPTURING]).exists():
+    if cancelling.is_being_paid(booking):
         return ["A payment is being captured: wait for its outcome, then cancel."]
     by_policy = cancelling.preview(booking)
     if not by_policy.paid.amount_minor:
@@ -120,15 +121,7 @@ def refund_of_booking(request: HttpRequest, booking: Booking, *, back: str) -> D
     return Deed(
         title=f"Refund booking {booking.reference}",
         effects=[
-            (
-                f"Up to {Money(left.total_minor, currency)} can be given back: "
-                f"{Money(left.by_card_minor, currency)} paid by card, "
-                f"{Money(left.by_credit_minor, currency)} by credit."
-            ),
-            (
-                "To the card: the card's money first, the rest as the credit that was spent. "
-                "As credit: the credit that was spent first."
-            ),
+            *_what_is_left(left, currency),
             "The booking stays as it is. The member is told, with your reason.",
         ],
         button="Give it back",
@@ -137,6 +130,23 @@ def refund_of_booking(request: HttpRequest, booking: Booking, *, back: str) -> D
         perform=lambda form: _once(request, "admin.refund", str(booking.pk), form, ask),
         form=MoneyForm,
     )
+
+
+def _what_is_left(left: Left, currency: str) -> list[str]:
+    """How much there is; and the rule of mixed payments, where credit was part of it."""
+    up_to = f"Up to {Money(left.total_minor, currency)} can be given back"
+    if not left.by_credit_minor:
+        return [f"{up_to}."]
+    return [
+        (
+            f"{up_to}: {Money(left.by_card_minor, currency)} paid by card, "
+            f"{Money(left.by_credit_minor, currency)} by credit."
+        ),
+        (
+            "To the card: the card's money first, the rest as the credit that was spent. "
+            "As credit: the credit that was spent first."
+        ),
+    ]
 
 
 def refund_of_payment(request: HttpRequest, payment: Payment, *, back: str) -> Deed:
@@ -233,7 +243,7 @@ def disputes_said(booking: Booking, zone: str) -> list[dict[str, Any]]:
 
 
 def _standing(booking_id: UUID) -> Standing:
-    return standing_of(Due.objects.get(booking_id=booking_id, purpose=Due.Purpose.BOOKING))
+    return standing_of(Due.objects.filter(booking_id=booking_id))
 
 
 def _once(request: HttpRequest, operation: str, subject: str, form: MoneyForm, ask: Any) -> None:

@@ -17,25 +17,27 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from config.kernel.errors import DomainError
-from config.kernel.money import minor_of
+from config.kernel.money import Money, minor_of
 from members.admin_filters import OpeningFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
 from payments.models import Finding
-from payments.reconciler import deeds
+from payments.reconciler import deeds, strangers
+from payments.reconciler.about import About, about
 
 SEVERITIES = {"high": "danger", "medium": "warning", "low": "info"}
 
 
-def offered(it: deeds.About) -> list[tuple[str, str]]:
+def offered(it: About) -> list[tuple[str, str]]:
     """What can be done about an open finding: (name of the deed, its button)."""
     if it.finding.closed_at is not None:
         return []
-    amount = it.refundable
+    amount = it.refundable or it.returnable
     found = [
         ("rebook", "Rebook…", it.can_rebook),
-        ("refund", f"Refund {amount}…", amount is not None),
         ("attach", "Attach…", it.can_attach),
+        ("record", "Record…", it.can_record),
+        ("refund", f"Refund {amount}…", amount is not None),
         ("credit", "Give credit…", it.can_credit),
         ("dismiss", "Dismiss…", True),
     ]
@@ -98,7 +100,7 @@ class FindingAdmin(ReadOnlyAdmin):
         "severity_shown", "kind_shown", "about", "seen_shown", "last_seen_shown", "closed_shown",
         "evidence_shown",
     )  # fmt: skip
-    actions_detail = ("rebook", "refund", "attach", "credit", "dismiss")
+    actions_detail = ("rebook", "attach", "record", "refund", "credit", "dismiss")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("workspace")
@@ -106,7 +108,7 @@ class FindingAdmin(ReadOnlyAdmin):
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what can be done about this one."""
         finding = self.get_queryset(request).filter(pk=object_id).first()
-        wanted = {name for name, _ in offered(deeds.about(finding))} if finding else set()
+        wanted = {name for name, _ in offered(about(finding))} if finding else set()
         found = super().get_actions_detail(request, object_id)
         return [each for each in found if each.path in wanted]
 
@@ -142,7 +144,7 @@ class FindingAdmin(ReadOnlyAdmin):
     @display(description="about")
     def about(self, finding: Finding) -> str:
         """The rows it is about, as links."""
-        booking = deeds.about(finding).booking
+        booking = about(finding).booking
         if booking is not None:
             return link("bookings_booking", booking.pk, f"Booking {booking.reference}")
         told = finding.evidence.get("bookings", [])
@@ -177,8 +179,10 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @action(description="Refund…", permissions=["manage"], icon="currency_exchange")
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        finding = self.row_or_404(request, object_id, MANAGER)
-        amount = deeds.about(finding).refundable
+        it = about(self.row_or_404(request, object_id, MANAGER))
+        if it.returnable is not None:
+            return self._give_back(request, object_id, it.returnable)
+        amount = it.refundable
         return self._ask(
             request,
             object_id,
@@ -189,6 +193,40 @@ class FindingAdmin(ReadOnlyAdmin):
                 finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
             ),
             done=f"{amount} is on its way back.",
+        )
+
+    def _give_back(self, request: HttpRequest, object_id: str, amount: Money) -> HttpResponse:
+        """The same for a payment at Stripe of which we have no booking, and so nobody to tell."""
+        return self._ask(
+            request,
+            object_id,
+            "refund",
+            title=f"Refund {amount}",
+            effects=[
+                f"Stripe gives {amount} back, or lets it go where it was not taken yet.",
+                "Nobody is told by Surehold: it has no booking for this payment.",
+            ],
+            perform=lambda finding, form: strangers.give_back(
+                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+            ),
+            done=f"{amount} is on its way back.",
+        )
+
+    @action(description="Record…", permissions=["manage"], icon="edit_note")
+    def record(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._ask(
+            request,
+            object_id,
+            "record",
+            title="Record this refund",
+            effects=[
+                "It counts as given back from now on, and the member gets its note by mail.",
+                "The booking stays as it is: cancel it yourself if it was given up.",
+            ],
+            perform=lambda finding, form: strangers.record(
+                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+            ),
+            done="The refund is recorded.",
         )
 
     @action(description="Rebook…", permissions=["manage"], icon="event_available")
@@ -216,8 +254,11 @@ class FindingAdmin(ReadOnlyAdmin):
             "attach",
             form_class=AttachForm,
             title="Attach this payment to a booking",
-            effects=["It becomes the payment of a confirmed booking that has none, to the cent."],
-            perform=lambda finding, form: deeds.attach(
+            effects=[
+                "It pays, to the cent, for a booking that stands unpaid or is held.",
+                "A hold is confirmed by it, if its time is still free, and the member is told.",
+            ],
+            perform=lambda finding, form: strangers.attach(
                 finding,
                 reference=form.cleaned_data["reference"],
                 actor=staff_actor(request),
@@ -259,7 +300,7 @@ class FindingAdmin(ReadOnlyAdmin):
         """GET shows what would happen; POST does it, or says why not."""
         finding = self.row_or_404(request, object_id, MANAGER)
         form = form_class(request.POST if request.method == "POST" else None)
-        labels = dict(offered(deeds.about(finding)))
+        labels = dict(offered(about(finding)))
         if name not in labels:
             messages.warning(request, "That cannot be done about this finding any more.")
             return HttpResponseRedirect(self.change_url(finding.pk))
@@ -294,7 +335,7 @@ def _did(
 
 
 def _minor(finding: Finding, amount: Any) -> int:
-    booking = deeds.about(finding).booking
+    booking = about(finding).booking
     currency = booking.workspace.currency if booking else ""
     return minor_of(amount, currency)
 

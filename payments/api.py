@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.api import MAX_QUANTITY, booking_brief
+from bookings.api_changes import change_json
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Line
 from bookings.nearest import with_next_free
@@ -35,6 +36,7 @@ from config.pagination import paginated
 from holds.api import HoldReadView, hold_json
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
+from holds.selectors import own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
 from payments import checkouts, holding
 from payments.api_schemas import (
@@ -46,7 +48,7 @@ from payments.api_schemas import (
 from payments.credits import MAX_MINOR, SPENDING
 from payments.holding import Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
-from payments.standing import BY_REFUND, given_back_on, with_given_back
+from payments.standing import GIVEN_BACK, given_back_on, with_given_back
 from payments.states import CAPTURED
 
 MAX_LINES = 20
@@ -224,8 +226,8 @@ class BookingView(ApiView):
 
 
 def bookings_of(workspace: Any) -> QuerySet[Booking]:
-    """A workspace's bookings with all that `booking_json` shows: five queries however many."""
-    returned = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+    """A workspace's bookings with all that `booking_json` shows: six queries however many."""
+    returned = Q(kind=CreditEntry.Kind.RETURNED, source__in=GIVEN_BACK)
     spent = CreditEntry.objects.filter(kind__in=SPENDING).exclude(returned)
     payments = Payment.objects.order_by("created_at", "id")
     dues = Due.objects.prefetch_related(
@@ -233,8 +235,10 @@ def bookings_of(workspace: Any) -> QuerySet[Booking]:
     )
     return (
         Booking.objects.filter(workspace=workspace)
-        .select_related("hold", "member")
-        .prefetch_related("lines", Prefetch("dues", with_given_back(dues)))
+        .select_related("member")
+        .prefetch_related(
+            "lines", Prefetch("holds", with_now()), Prefetch("dues", with_given_back(dues))
+        )
     )
 
 
@@ -267,12 +271,13 @@ def booking_json(booking: Booking) -> dict[str, Any]:
     captured = sum(p.amount_minor for p in payments if p.state == CAPTURED)
     refunded = sum(given_back_on(due) for due in dues)
     credit = -sum(e.amount_minor for due in dues for e in due.credit_entries.all())
-    hold = getattr(booking, "hold", None)
+    hold, waiting = own_hold(booking), pending_change_hold(booking)
     return booking_brief(booking, list(booking.lines.all())) | {
         "start": rfc3339(booking.starts_at),
         "end": rfc3339(booking.ends_at),
         "member": _payer_json(booking),
         "hold": hold and _hold_brief(hold),
+        "change": waiting and _change_json(booking, waiting),
         "paid": money(captured, booking.currency),
         "credit": money(credit, booking.currency),
         "refunded": money(refunded, booking.currency),
@@ -294,6 +299,13 @@ def _payer_json(booking: Booking) -> dict[str, Any]:
 
 def _hold_brief(hold: Hold) -> dict[str, Any]:
     return {"id": str(hold.id), "state": hold.state, "expires_at": rfc3339(hold.expires_at)}
+
+
+def _change_json(booking: Booking, hold: Hold) -> dict[str, Any]:
+    """The change that a booking waits for, with the hold that it is paid for by."""
+    assert hold.change is not None
+    shown = change_json(hold.change, booking, list(booking.lines.all()))
+    return shown | {"hold": _hold_brief(hold)}
 
 
 def _payment_json(payment: Payment) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from payments.api_schemas_money_back import (
     RefundSchema,
 )
 from payments.cancelling import CHOICES, POLICY, Back, Preview
+from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Refund
 
@@ -53,13 +54,13 @@ class CancelView(ApiView):
         it is. 409 `payment_in_progress` while a payment is being captured.
         """
         fields = self.body()
-        back = Back(how=_choice(fields, "refund", CHOICES) or POLICY)
+        back = Back(how=choice(fields, "refund", CHOICES) or POLICY)
         reason = fields.text("reason", MAX_REASON).strip()
         fields.no_others()
-        booking = _booking(self, booking_id)
+        booking = booking_of(self, booking_id)
         if Query(request).texts("preview", ["true", "false"]) == ["true"]:
             return Response(_preview_json(cancelling.preview(booking, back)))
-        version = _if_match(request)
+        version = if_match(request)
 
         def work() -> Answer:
             cancelling.cancel(
@@ -68,7 +69,7 @@ class CancelView(ApiView):
             return Answer(200, booking_json(bookings_of(self.workspace).get(pk=booking_id)))
 
         asked = {"booking": str(booking_id), "body": request.data, "version": version}
-        return self.idempotently("bookings.cancel", asked, work)
+        return placed(lambda: self.idempotently("bookings.cancel", asked, work))
 
 
 class RefundsView(ApiView):
@@ -87,13 +88,13 @@ class RefundsView(ApiView):
         """
         fields = self.body()
         amount = fields.integer("amount_minor", 1, MAX_AMOUNT)
-        to = _choice(fields, "to", Refund.To.values)
+        to = choice(fields, "to", Refund.To.values)
         reason = fields.text("reason", MAX_REASON, required=True).strip()
         for name, value in (("amount_minor", amount), ("to", to), ("reason", reason)):
             if not value:
                 fields.refuse(name, "This is required.")
         fields.no_others()
-        booking = _booking(self, booking_id)
+        booking = booking_of(self, booking_id)
 
         def work() -> Answer:
             given = refunding.request(
@@ -119,7 +120,7 @@ class RefundsView(ApiView):
     )
     def get(self, request: Request, booking_id: UUID) -> Response:
         """A booking's refunds, newest first."""
-        _booking(self, booking_id)
+        booking_of(self, booking_id)
         rows = Refund.objects.filter(due__booking_id=booking_id)
         return paginated(request, rows, NEWEST_FIRST, refund_json)
 
@@ -151,7 +152,7 @@ def _preview_json(told: Preview) -> dict[str, Any]:
     return {name: amount.as_json() for name, amount in shown.items()}
 
 
-def _booking(view: ApiView, booking_id: UUID) -> Booking:
+def booking_of(view: ApiView, booking_id: UUID) -> Booking:
     """Another workspace's booking is not found, like one that never was."""
     booking = Booking.objects.filter(pk=booking_id, workspace=view.workspace).first()
     if booking is None:
@@ -159,14 +160,14 @@ def _booking(view: ApiView, booking_id: UUID) -> Booking:
     return booking
 
 
-def _choice(fields: Fields, name: str, choices: list[str]) -> str:
+def choice(fields: Fields, name: str, choices: list[str]) -> str:
     value = fields.text(name, 20)
     if value and value not in choices:
         fields.refuse(name, f"One of {', '.join(choices)}.")
     return value
 
 
-def _if_match(request: Request) -> int | None:
+def if_match(request: Request) -> int | None:
     """The version that the caller has read; None without the header or for `*`."""
     given = request.headers.get("If-Match", "").strip()
     if given in {"", "*"}:

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from bookings.api_schemas import BookingBriefSchema
+from bookings.api_schemas import BookingBriefSchema, ChangeSchema
 from config.api_schemas import MoneySchema
 from holds.api_schemas import HOLD_STATE
 from payments.states import PAYMENT_STATES
@@ -74,11 +74,16 @@ class HoldBriefSchema(serializers.Serializer):
     expires_at = serializers.DateTimeField()
 
 
+class PendingChangeSchema(ChangeSchema):
+    hold = HoldBriefSchema(help_text="Pay through its checkout; delete it to let the change go.")
+
+
 class BookingSchema(BookingBriefSchema):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     member = PayerSchema()
     hold = HoldBriefSchema(allow_null=True)
+    change = PendingChangeSchema(allow_null=True, help_text="The one that waits to be paid for.")
     paid = MoneySchema(help_text="By card.")
     credit = MoneySchema(help_text="With the member's credit.")
     refunded = MoneySchema()

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.utils.dateparse import parse_datetime
 
+from bookings.checks import broken_rules
 from bookings.models import Booking, Resource
 from bookings.pricing import quote
 from bookings.rules import Window
@@ -128,15 +129,26 @@ def _keep(said: dict[str, Any]) -> None:
 def from_log(lines: Iterable[str]) -> tuple[int, int]:
     """Make the rows of the attempts that a log tells of: how many are new, how many were there.
 
-    Lines that are about nothing of ours (any more) are left out.
+    Lines that are about nothing of ours (any more) are left out. One that cannot be taken in is
+    logged, and the others are.
     """
     new = known = 0
     for line in lines:
         said = _read(line)
-        taken = take_in(said, is_from_log=True) if said else None
+        taken = _taken_or_logged(said) if said else None
         new += taken is True
         known += taken is False
     return new, known
+
+
+def _taken_or_logged(said: dict[str, Any]) -> bool | None:
+    try:
+        return take_in(said, is_from_log=True)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away again: stop, and import the log once more
+    except Exception:
+        log.exception("an attempt could not be taken in: %s", said.get("id"))
+        return None
 
 
 def _read(line: str) -> dict[str, Any] | None:
@@ -156,13 +168,16 @@ def take_in(said: dict[str, Any], *, is_from_log: bool) -> bool | None:
     if workspace is None:
         return None
     booking = hold.booking if hold else None
-    lines = wish_of(booking) if booking else _lines_asked(said, workspace)
+    at = datetime.fromisoformat(said["at"])
+    lines, quoted = (
+        (wish_of(booking), booking.total_minor) if booking else _wish(said, workspace, at)
+    )
     member = Member.objects.filter(pk=said["member"]).first() if said["member"] else None
     row = FailedAttempt(
         id=said["id"],
         workspace=workspace,
         what=said["what"],
-        at=datetime.fromisoformat(said["at"]),
+        at=at,
         status=said["status"],
         code=said["code"][:60],
         request_id=said["request_id"],
@@ -171,7 +186,7 @@ def take_in(said: dict[str, Any], *, is_from_log: bool) -> bool | None:
         email=_email(said["asked"], member, booking),
         visitor=said["visitor"],
         lines=lines,
-        quoted_minor=booking.total_minor if booking else _quoted(workspace, lines),
+        quoted_minor=quoted,
         currency=workspace.currency,
         is_from_log=is_from_log,
     )
@@ -225,16 +240,24 @@ def _line(asked: Any) -> dict[str, Any] | None:
     return line if start and end and start.tzinfo and end.tzinfo and start < end else None
 
 
-def _quoted(workspace: Workspace, lines: list[dict[str, Any]]) -> int | None:
-    """What the lines cost by today's rules; None when one of them cannot be told."""
+def _wish(
+    said: dict[str, Any], workspace: Workspace, at: datetime
+) -> tuple[list[dict[str, Any]], int | None]:
+    """The lines asked for and what they cost by today's rules.
+
+    Nothing and None when they could not have been booked even on a good day: what is given for an
+    incident is a share of the price, which nobody is to choose.
+    """
+    lines = _lines_asked(said, workspace)
     wanted = [uuid.UUID(line["resource"]) for line in lines]
     rules = rules_for(workspace_id=workspace.pk, resource_ids=wanted) if wanted else {}
-    if not wanted or set(wanted) - set(rules):
-        return None
-    return sum(
-        quote(rules[resource_id], _window(line), line["quantity"]).total.amount_minor
-        for resource_id, line in zip(wanted, lines, strict=True)
-    )
+    total = 0
+    for resource_id, line in zip(wanted, lines, strict=True):
+        found, window, many = rules.get(resource_id), _window(line), line["quantity"]
+        if found is None or broken_rules(found, window, quantity=many, now=at):
+            return [], None
+        total += quote(found, window, many).total.amount_minor
+    return lines, total if lines else None
 
 
 def _window(line: dict[str, Any]) -> Window:

@@ -9,18 +9,20 @@ from django.db import transaction
 
 from bookings import policy, services
 from bookings.models import Booking
+from bookings.services import locked_booking
 from bookings.states import CANCELLED
 from config.kernel import clock
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput, VersionMismatch
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
+from holds import changing
 from payments import refunding
 from payments.errors import PaymentInProgress, RefundChanged, TooLateToCancel
 from payments.lock_objects import LockedMoney, lock_money
-from payments.models import Due, Refund
+from payments.models import Payment, Refund
 from payments.shares import Split, split
-from payments.standing import Standing, standing_of
+from payments.standing import Standing, standing_of_booking
 from payments.states import AUTHORISED, CAPTURING
 
 POLICY = "policy"
@@ -69,8 +71,7 @@ def preview(booking: Booking, back: Back | None = None, *, now: datetime | None 
     By policy: each line's share of its price as it was frozen when the booking was made, less what
     has been given back before. Raises RefundTooLarge and NothingToRefund for an amount of staff's.
     """
-    due = Due.objects.get(booking=booking, purpose=Due.Purpose.BOOKING)
-    return _preview(booking, due, standing_of(due), back or Back(), now or clock.now())
+    return _preview(booking, standing_of_booking(booking), back or Back(), now or clock.now())
 
 
 @retried_on_deadlock
@@ -87,20 +88,22 @@ def cancel(
 
     A booking cancelled before stays as it is, and nothing more is given back. `expects_minor` is
     what its canceller was shown: RefundChanged (409) when that is no longer so. `version` is the
-    booking's as they read it: VersionMismatch (412). Raises InvalidTransition, NotFound, and
-    PaymentInProgress (409) while a payment is being captured: its outcome comes first.
+    booking's as they read it: VersionMismatch (412). Raises InvalidTransition, NotFound,
+    PaymentInProgress (409) while a payment is being captured: its outcome comes first; and
+    CheckoutOpen while a change of it can be paid for: callers come through `holding.placed`.
     """
     asked = back or Back()
     with transaction.atomic():
+        changing.give_up_pending(locked_booking(booking_id), actor)
         money = lock_money(booking_id)
         booking = money.booking
         if booking.state == CANCELLED:
             return booking
         if version is not None and version != booking.version:
             raise VersionMismatch
-        if any(payment.state in {AUTHORISED, CAPTURING} for payment in money.payments):
+        if is_being_paid(booking):
             raise PaymentInProgress
-        told = _preview(booking, money.due, standing_of(money.due), asked, money.now)
+        told = _preview(booking, standing_of_booking(booking), asked, money.now)
         if expects_minor is not None and expects_minor != told.given_back.amount_minor:
             raise RefundChanged(given_back_minor=told.given_back.amount_minor)
         booking = services.cancel(
@@ -120,6 +123,12 @@ def cancel_own(
     if has_begun(Booking.objects.get(pk=booking_id)):
         raise TooLateToCancel
     return cancel(booking_id=booking_id, actor=actor, reason=reason, expects_minor=expects_minor)
+
+
+def is_being_paid(booking: Booking) -> bool:
+    """Whether a payment for it is accepted and its money not here yet."""
+    under_way = Payment.objects.filter(due__booking=booking, state__in=[AUTHORISED, CAPTURING])
+    return under_way.exists()
 
 
 def has_begun(booking: Booking) -> bool:
@@ -152,12 +161,12 @@ def _story(asked: Back, told: Preview) -> dict[str, Any]:
     return {"refund": asked.how, "money": told.as_data()}
 
 
-def _preview(booking: Booking, due: Due, standing: Standing, back: Back, now: datetime) -> Preview:
+def _preview(booking: Booking, standing: Standing, back: Back, now: datetime) -> Preview:
     amount = _amount(booking, standing, back, now)
     parts = split(amount, standing.left, to=back.to) if amount else Split(0, 0, 0)
 
     def money(amount_minor: int) -> Money:
-        return Money(amount_minor, due.currency)
+        return Money(amount_minor, booking.currency)
 
     return Preview(
         paid=money(standing.paid_minor),

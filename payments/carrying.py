@@ -6,6 +6,7 @@ lease does it. A crash between the call and its answer is healed by asking Strip
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,9 +22,10 @@ from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
+from members.models import Notification
 from payments import credit_spending, receipts, stripe_api, unpaid
-from payments.lock_objects import LockedMoney, lock_money
-from payments.models import Due, Payment
+from payments.lock_objects import LockedMoney, lock_due
+from payments.models import Payment
 from payments.moves import move_payment
 from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, REFUND, VOIDED, VOIDING
 from payments.stripe_api import Intent, StripeRefused
@@ -89,16 +91,15 @@ def _postpone(payment: Payment, error: str) -> None:
 @retried_on_deadlock
 def _finish(payment: Payment, intent: Intent) -> bool:
     """Write down what Stripe says has become of it."""
-    booking_id = Due.objects.values_list("booking_id", flat=True).get(pk=payment.due_id)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(payment.due_id)
         fresh = next(p for p in money.payments if p.pk == payment.pk)
         if fresh.state not in {CAPTURING, VOIDING}:
             return True
         done = {"leased_until": None, "next_try_at": None, "last_error": ""}
         if fresh.state == CAPTURING and intent.status == "succeeded":
             move_payment(fresh, CAPTURED, captured_at=money.now, **done)
-            captured(money.booking, money.due, fresh, money.now)
+            captured(money, fresh)
         elif fresh.state == VOIDING and intent.status == "canceled":
             move_payment(fresh, VOIDED, voided_at=money.now, **done)
             _note(money.booking, fresh, "voided", money.now)
@@ -114,14 +115,22 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         return True
 
 
-def captured(booking: Booking, due: Due, payment: Payment, now: datetime) -> None:
+def captured(money: LockedMoney, payment: Payment) -> None:
     """The money is here: the due is settled, and the member told."""
+    booking, due, now = money.booking, money.due, money.now
     due.settled_at, due.pay_again_until = now, None
     due.save(update_fields=["settled_at", "pay_again_until"])
     receipt = receipts.for_payment(booking, due, payment, now)
     shown = receipts.as_shown(receipt, booking)
-    told = [] if booking.state in WITHOUT_OCCUPANCIES else mails.confirmation(booking, shown)
+    told = [] if booking.state in WITHOUT_OCCUPANCIES else confirmation(money, shown)
     rows.insert([_event(booking, payment, "paid", now), receipt, *told])
+
+
+def confirmation(money: LockedMoney, receipt: dict[str, Any] | None) -> list[Notification]:
+    """The mail that says what is theirs now."""
+    if money.change is not None:
+        return mails.rescheduled(money.booking, money.change, receipt)
+    return mails.confirmation(money.booking, receipt)
 
 
 def _capture_failed(money: LockedMoney, payment: Payment) -> None:
@@ -130,24 +139,28 @@ def _capture_failed(money: LockedMoney, payment: Payment) -> None:
     until = unpaid.ask_again(money)
     if until is not None:
         told = mails.capture_failed(
-            booking, amount=payment.amount, payment=str(payment.pk), until=until
+            booking, amount=money.due.amount, payment=str(payment.pk), until=until
         )
     rows.insert([_event(booking, payment, "capture_failed", money.now), *told])
 
 
-def note_refused(
-    booking: Booking, payment: Payment, now: datetime, *, goodwill: Money | None = None
-) -> None:
+def note_refused(money: LockedMoney, payment: Payment, *, goodwill: Money | None = None) -> None:
     """The verdict was to give it back. The member is told so at once, and why."""
+    told = _refusal(money, payment, goodwill)
+    rows.insert([_event(money.booking, payment, "payment_refused", money.now), *told])
+
+
+def _refusal(money: LockedMoney, payment: Payment, goodwill: Money | None) -> list[Notification]:
+    about: dict[str, Any] = {
+        "amount": payment.amount,
+        "payment": str(payment.pk),
+        "because": payment.verdict_because,
+    }
+    is_duplicate = payment.verdict_because == "duplicate"
+    if money.change is not None and not is_duplicate:
+        return mails.not_rescheduled(money.booking, **about, given_back=payment.verdict == REFUND)
     tell = mails.given_back if payment.verdict == REFUND else mails.not_charged
-    told = tell(
-        booking,
-        amount=payment.amount,
-        payment=str(payment.pk),
-        because=payment.verdict_because,
-        goodwill=goodwill,
-    )
-    rows.insert([_event(booking, payment, "payment_refused", now), *told])
+    return tell(money.booking, **about, goodwill=goodwill)
 
 
 def _note(booking: Booking, payment: Payment, kind: str, now: datetime) -> None:

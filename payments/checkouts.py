@@ -33,11 +33,11 @@ from members.models import Member, Workspace
 from payments import connect, credit_spending, delayed, receipts, settlement, stripe_api, unpaid
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
+from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Signal
 from payments.moves import move_checkout
 from payments.states import ABANDONED, COMPLETE, CREATING, EXPIRED, OPEN
-from payments.stripe_api import StripeBroke, StripeDown, StripeRefused
+from payments.stripe_api import AccountGone, StripeBroke, StripeDown, StripeRefused
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ _SHORTEST = timedelta(minutes=35)
 _RESUME_AFTER = timedelta(seconds=30)
 # Should neither page nor webhook tell of the payment, the self-heal asks.
 _FIRST_LOOK_AFTER = timedelta(minutes=2)
+_LONG_OVER = timedelta(hours=24)
 
 
 class _OtherCredit(Exception):
@@ -89,7 +90,7 @@ def start(
         wish = Wish(credit_minor, credit_of or credit_spending.owner_of(hold.booking))
     for _ in range(3):
         try:
-            prepared = _prepare(hold.booking_id, success_url, cancel_url, actor, email, name, wish)
+            prepared = _prepare(hold, success_url, cancel_url, actor, email, name, wish)
             break
         except _OtherCredit:
             close_all(hold)
@@ -108,7 +109,7 @@ def start(
 
 @retried_on_deadlock
 def _prepare(
-    booking_id: UUID,
+    found: Hold,
     success_url: str,
     cancel_url: str,
     actor: Actor,
@@ -118,7 +119,7 @@ def _prepare(
 ) -> Checkout | Started:
     """First transaction: the row, and the grace that an open Checkout gives its hold."""
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_money(found.booking_id, found.change_id)
         hold, now = money.hold, money.now
         if hold.state == CONFIRMED:
             raise AlreadyPaid
@@ -126,7 +127,8 @@ def _prepare(
             raise HoldExpired
         wish.check(money.due)
         _contact(money.booking, email, name)
-        connect.refuse_unless_charging(money.booking.workspace, money.due.amount_minor)
+        by_card = money.due.amount_minor - wish.minor
+        connect.refuse_unless_charging(money.booking.workspace, by_card)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
@@ -199,7 +201,7 @@ def next_for(money: LockedMoney, success_url: str, cancel_url: str) -> Checkout:
     current = _live(money)
     if current is not None:
         return current
-    # What credit paid stays paid: only the card is asked again.
+    # Credit that is still spent on it stays spent; a capture that failed gave its own back.
     kept = sum(part.minor for part in credit_spending.parts(due_ids=[money.due.pk]))
     checkout = _new(money, success_url, cancel_url, kept)
     rows.insert([checkout])
@@ -225,10 +227,9 @@ def _new(money: LockedMoney, success_url: str, cancel_url: str, credit_minor: in
         amount_minor=amount_minor,
         credit_minor=credit_minor,
         currency=due.currency,
-        takes_delayed_methods=money.hold.state == ACTIVE
-        and delayed.are_taken(workspace, due.currency),
+        takes_delayed_methods=delayed.may_pay(money),
         application_fee_minor=_fee(workspace, amount_minor),
-        title=_title(booking),
+        title=_title(money),
         email=booking.email,
         success_url=success_url,
         cancel_url=cancel_url,
@@ -249,7 +250,10 @@ def _fee(workspace: Workspace, amount_minor: int) -> int:
     return round_half_up(Decimal(amount_minor * workspace.application_fee_basis_points) / 10_000)
 
 
-def _title(booking: Booking) -> str:
+def _title(money: LockedMoney) -> str:
+    booking = money.booking
+    if money.change is not None:
+        return f"Change of booking {booking.reference}"
     first = booking.lines.select_related("resource__location").first()
     if first is None:
         return booking.reference
@@ -272,15 +276,19 @@ def open_at_stripe(checkout: Checkout) -> Checkout:
         # have come of it, its payment names this row and is settled (and given back) through it.
         _abandon(checkout, str(error))
         raise StripeDown from error
+    except AccountGone as error:
+        if checkout.account:
+            _abandon(checkout, str(error.__cause__))
+        raise
     return adopt(checkout.pk, session.id, session.url)
 
 
 @retried_on_deadlock
 def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
     """Write down the session that Stripe made for a row."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    due_id = Checkout.objects.values_list("due_id", flat=True).get(pk=checkout_id)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         if checkout.session_id:
             return checkout
@@ -298,9 +306,8 @@ def adopt(checkout_id: UUID, session_id: str, url: str = "") -> Checkout:
 @retried_on_deadlock
 def _abandon(checkout: Checkout, error: str) -> None:
     """No page came of it: its hold has none open any more, and can be let go without Stripe."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout.pk)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(checkout.due_id)
         fresh = money.checkouts[checkout.pk]
         if fresh.state == CREATING:
             move_checkout(fresh, ABANDONED, last_error=error[:2000], next_look_at=None)
@@ -321,7 +328,9 @@ def close_all(hold: Hold) -> None:
     TemporarilyUnavailable when Stripe does not answer; the hold is kept then.
     """
     open_ones = Checkout.objects.filter(
-        due__booking_id=hold.booking_id, state__in=[CREATING, OPEN]
+        due__booking_id=hold.booking_id,
+        due__change=hold.change_id,
+        state__in=[CREATING, OPEN],
     ).order_by("attempt")
     for checkout in open_ones:
         if close(checkout.pk) == COMPLETE:
@@ -338,23 +347,36 @@ def close(checkout_id: UUID, *, source: str = Signal.Source.SELF_HEAL) -> str:
         checkout = open_at_stripe(checkout)
     if checkout.state != OPEN:
         return checkout.state
-    session = stripe_api.expire_session(checkout)
+    try:
+        session = stripe_api.expire_session(checkout)
+    except AccountGone:
+        if not _has_ended_by_itself(checkout):
+            raise
+        return _closed(checkout_id)
     if session.status == COMPLETE:
         settlement.settle(checkout_id=checkout_id, source=source, known=session)
         return COMPLETE
     return _closed(checkout_id)
 
 
+def _has_ended_by_itself(checkout: Checkout) -> bool:
+    """Whether its session is long over, of an account that does not let us look any more.
+
+    Should it have been paid, the account has the money, and settles it once it is back.
+    """
+    return bool(checkout.account) and checkout.expires_at + _LONG_OVER <= clock.now()
+
+
 @retried_on_deadlock
 def _closed(checkout_id: UUID) -> str:
     """The session has expired at Stripe: no payment can come of it. A hold past its time ends."""
-    booking_id = Checkout.objects.values_list("due__booking_id", flat=True).get(pk=checkout_id)
+    due_id = Checkout.objects.values_list("due_id", flat=True).get(pk=checkout_id)
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         if checkout.state == OPEN:
             move_checkout(checkout, EXPIRED, ended_at=money.now, next_look_at=None)
         settlement.after_checkout(money)
         if money.hold.state == ACTIVE and money.hold.lapses_at <= money.now:
-            ending.expire_locked([booking_id])
+            ending.expire_locked([money.booking.pk])
         return checkout.state

@@ -99,7 +99,7 @@ def offer_for(hold: Hold, member: Member | None) -> Offer | None:
     """What a signed-in member can pay of a hold with credit, their open page's included."""
     if member is None:
         return None
-    due = Due.objects.filter(booking_id=hold.booking_id).first()
+    due = Due.objects.filter(booking_id=hold.booking_id, change=hold.change_id).first()
     if due is None or not due.amount_minor:
         return None
     account = CreditAccount.objects.filter(

@@ -117,9 +117,8 @@ def debit_again(money: LockedMoney, checkout: Checkout) -> None:
     if not checkout.credit_minor or not missing:
         return
     first = CreditEntry.objects.get(checkout=checkout, idempotency_key=f"spend:{checkout.pk}")
-    _debit(
-        money, locked_account(first.account_id), missing, checkout, f"respend:{checkout.pk}", SYSTEM
-    )
+    key = _numbered("respend", checkout.pk, Kind.SPEND)
+    _debit(money, locked_account(first.account_id), missing, checkout, key, SYSTEM)
 
 
 def _debit(
@@ -155,11 +154,20 @@ def give_back(money: LockedMoney) -> None:
             kind=Kind.RETURNED,
             amount_minor=part.minor,
             source="checkout",
-            key=f"return:{part.checkout_id}",
+            key=_numbered("return", part.checkout_id, Kind.RETURNED),
             actor=SYSTEM,
             due=money.due,
             checkout_id=part.checkout_id,
         )
+
+
+def _numbered(what: str, checkout_id: UUID | None, kind: str) -> str:
+    """A key of its own each time that credit goes to a Checkout, or comes back from it.
+
+    What is spent and not given back says whether there is anything to do; not the key.
+    """
+    before = CreditEntry.objects.filter(checkout=checkout_id, kind=kind).count()
+    return f"{what}:{checkout_id}:{before + 1}" if before else f"{what}:{checkout_id}"
 
 
 def _ended_unpaid(money: LockedMoney, checkout: Checkout) -> bool:

@@ -19,6 +19,7 @@ from config.kernel.database_errors import constraint_of
 from config.kernel.errors import DomainError, InvalidInput, NotFound
 from config.kernel.locks import locked, require_transaction, retried_on_deadlock
 from config.kernel.money import Money
+from members.idempotency import IdempotencyKeyReused
 from members.models import Member, Workspace
 from payments import credit_rules
 from payments.models import CreditAccount, CreditEntry
@@ -127,7 +128,7 @@ def issue(
 
     It expires at `expires_at`, or after the workspace's `credit_valid_days`, or never. The same
     `key` gives the same entry. Locks the account: inside a transaction, call it last. Raises
-    InvalidInput naming the field.
+    InvalidInput naming the field, and IdempotencyKeyReused (422) for a key of another amount.
     """
     _check_amount(amount_minor)
     with transaction.atomic():
@@ -135,7 +136,7 @@ def issue(
         now = database_now()
         if expires_at is not None and expires_at <= now:
             raise InvalidInput("This lies in the past.", field="expires_at")
-        return enter(
+        entry = enter(
             account=account,
             kind=Kind.GOODWILL,
             amount_minor=amount_minor,
@@ -146,6 +147,9 @@ def issue(
             expires_at=expires_at or goodwill_expires_at(workspace, now),
             **about,
         )
+        if (entry.kind, entry.amount_minor) != (Kind.GOODWILL, amount_minor):
+            raise IdempotencyKeyReused
+        return entry
 
 
 def goodwill_expires_at(workspace: Workspace, now: datetime) -> datetime | None:

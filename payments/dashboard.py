@@ -20,8 +20,8 @@ from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
 from members.models import Notification, Workspace
-from payments.admin import stuck_checkouts, stuck_payments
-from payments.models import Checkout, Payment
+from payments.admin import needing_somebody, stuck_checkouts, stuck_payments
+from payments.models import Checkout, Payment, Refund
 from payments.states import CAPTURED, VOIDED
 
 MOST_ROWS = 8
@@ -152,10 +152,14 @@ def _attention(access: Access) -> list[dict[str, Any]]:
     checkouts = access.limit(
         Checkout.objects.filter(stuck_checkouts()).select_related("due__booking"), "due__workspace"
     )
+    refunds = access.limit(
+        needing_somebody(Refund.objects.select_related("due__booking")), "due__workspace"
+    )
     mails = access.limit(Notification.objects.filter(state="failed"), "workspace")
     kinds = [
         ("payment", "payments_payment", payments.order_by("-created_at"), "attention=needed"),
         ("checkout", "payments_checkout", checkouts.order_by("-created_at"), "attention=needed"),
+        ("refund", "payments_refund", refunds.order_by("-created_at"), "attention=needed"),
         ("unsent mail", "members_notification", mails.order_by("-created_at"), "mail=failed"),
     ]
     return [_group(*kind) for kind in kinds if kind[2]]
@@ -195,7 +199,7 @@ def _timeline(
     """Resources with what takes them on that day: bookings, holds and blocks as bars."""
     resources = Resource.objects.filter(workspace=workspace, is_active=True)[:MOST_RESOURCES]
     bars: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for occupancy in taken:
+    for occupancy in _once_each(taken):
         bars[occupancy.resource_id].append(_booking_bar(occupancy, day))
     for block in blocks:
         bars[block.resource_id].append(_block_bar(block, day))
@@ -210,6 +214,16 @@ def _timeline(
     ]
 
 
+def _once_each(taken: list[Occupancy]) -> Iterable[Occupancy]:
+    """A line that was moved may stand on several pieces; it is one bar."""
+    seen = set()
+    for occupancy in taken:
+        bar = (occupancy.line_id, occupancy.resource_id, _shown(occupancy))
+        if bar not in seen:
+            seen.add(bar)
+            yield occupancy
+
+
 def _taken(workspace: Workspace, day: Day) -> list[Occupancy]:
     now = timezone.now()
     return list(
@@ -219,7 +233,7 @@ def _taken(workspace: Workspace, day: Day) -> list[Occupancy]:
             released_at=None,
         )
         .filter(Q(lapses_at=None) | Q(lapses_at__gt=now))
-        .select_related("booking", "line")
+        .select_related("booking", "line", "change")
         .order_by("during")
     )
 
@@ -233,19 +247,31 @@ def _spans(
 ) -> list[tuple[datetime, datetime]]:
     """What the axis has to reach: bookings, and now; a block may last for days."""
     now = timezone.now()
-    spans = [(o.line.starts_at, o.line.ends_at) for o in taken]
+    spans = [_shown(o) for o in taken]
     spans += [(b.during.lower, b.during.upper) for b in blocks if b.during.lower >= day.start]
     return [*spans, (now, now)] if day.start <= now < day.end else spans
 
 
+def _shown(occupancy: Occupancy) -> tuple[datetime, datetime]:
+    """What a bar shows: the line's window, or the part that a change waits to add to it."""
+    line, change = occupancy.line, occupancy.change
+    if change is None or occupancy.lapses_at is None:
+        return line.starts_at, line.ends_at
+    wanted = next(each for each in change.lines if each["line"] == str(line.pk))
+    start = max(occupancy.during.lower, datetime.fromisoformat(wanted["start"]))
+    end = min(occupancy.during.upper, datetime.fromisoformat(wanted["end"]))
+    return (start, end) if start < end else (occupancy.during.lower, occupancy.during.upper)
+
+
 def _booking_bar(occupancy: Occupancy, day: Day) -> dict[str, Any]:
-    booking, line = occupancy.booking, occupancy.line
+    booking, (start, end) = occupancy.booking, _shown(occupancy)
     who = booking.name or booking.email or "somebody"
     many = f", {occupancy.quantity} units" if occupancy.quantity > 1 else ""
-    said = f"{_hours(line.starts_at, line.ends_at, day)}, {who}{many}"
-    return _bar(line.starts_at, line.ends_at, day) | {
+    said = f"{_hours(start, end, day)}, {who}{many}"
+    held = " (held for a change)" if occupancy.change_id else " (held)"
+    return _bar(start, end, day) | {
         "kind": "held" if occupancy.lapses_at else "taken",
-        "said": f"{booking.reference}: {said}{' (held)' if occupancy.lapses_at else ''}",
+        "said": f"{booking.reference}: {said}{held if occupancy.lapses_at else ''}",
         "url": reverse("admin:bookings_booking_change", args=[booking.pk]),
     }
 
@@ -284,7 +310,7 @@ def _stacked(bars: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _running_out(workspace: Workspace) -> dict[str, Any]:
     rows = list(
         live(Hold.objects.filter(workspace=workspace))
-        .select_related("booking")
+        .select_related("booking", "change")
         .annotate(units=Count("booking__lines"))
         .order_by("lapses_at")
     )
@@ -295,13 +321,19 @@ def _running_out(workspace: Workspace) -> dict[str, Any]:
             {
                 "url": reverse("admin:holds_hold_change", args=[hold.pk]),
                 "name": hold.booking.name or hold.booking.email or hold.booking.reference,
-                "total": str(hold.booking.total),
+                "total": _total(hold),
                 "ends": said_moment(hold.expires_at, workspace.timezone),
                 "is_paying": hold.has_open_checkout,
             }
             for hold in rows[:MOST_ROWS]
         ],
     }
+
+
+def _total(hold: Hold) -> str:
+    if hold.change is None:
+        return str(hold.booking.total)
+    return f"{Money(hold.change.difference_minor, hold.booking.currency)} more"
 
 
 def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:

@@ -27,6 +27,14 @@ def are_taken(workspace: Workspace, currency: str) -> bool:
     return workspace.takes_delayed_methods and currency in DELAYED_METHODS
 
 
+def may_pay(money: LockedMoney) -> bool:
+    """Whether one may pay for what is held. A change waits for no bank: the slot it leaves is
+    somebody else's as soon as it is made.
+    """
+    is_held = money.hold.state == ACTIVE and money.change is None
+    return is_held and are_taken(money.booking.workspace, money.due.currency)
+
+
 def follow(money: LockedMoney, checkout: Checkout, payment: Payment, before: str) -> None:
     """What follows when a payment begins to be processed, or fails after its session is over.
 

@@ -1,6 +1,6 @@
 """What money does when something happens; see `manage.py effects`."""
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from bookings import mails
 from config.kernel.effects import Happening, kick, on
@@ -25,15 +25,41 @@ def owe(happening: Happening) -> list[Due]:
     ]
 
 
+@on("change.held")
+def owe_difference(happening: Happening) -> list[Due]:
+    """A change that costs more owes the difference, and is made when that is paid."""
+    hold = happening.subject
+    return [
+        Due(
+            workspace_id=hold.workspace_id,
+            booking_id=hold.booking_id,
+            change_id=hold.change_id,
+            purpose=Due.Purpose.CHANGE,
+            amount_minor=hold.change.difference_minor,
+            currency=hold.booking.currency,
+            created_at=happening.at,
+        )
+    ]
+
+
+@on("change.expired", "change.released")
+def close_sessions_of_change(happening: Happening) -> list[Due]:
+    """The same for a change that is not made."""
+    _close(Checkout.objects.filter(due__change=happening.subject), happening)
+    return []
+
+
 @on("booking.expired", "booking.released", "booking.cancelled")
 def close_sessions(happening: Happening) -> list[Due]:
     """Sessions still open for what is gone are to be expired: the sweep does it."""
-    Checkout.objects.filter(
-        due__booking_id=happening.subject.pk,
-        state__in=["creating", "open"],
-        close_requested_at=None,
-    ).update(close_requested_at=happening.at, next_look_at=happening.at)
+    _close(Checkout.objects.filter(due__booking=happening.subject), happening)
     return []
+
+
+def _close(checkouts: "QuerySet[Checkout]", happening: Happening) -> None:
+    checkouts.filter(state__in=["creating", "open"], close_requested_at=None).update(
+        close_requested_at=happening.at, next_look_at=happening.at
+    )
 
 
 @on("refund.succeeded")
@@ -79,7 +105,7 @@ def tell_returned(happening: Happening) -> list[Model]:
     return [note, *told]
 
 
-@on("booking.confirmed")
+@on("booking.confirmed", "booking.rescheduled")
 def audit_slot(happening: Happening) -> list[Due]:
     """After the commit: look whether the slot was sold twice. The hourly audit is the guarantee."""
     kick("payments.audit_overlaps", str(happening.subject.pk))

@@ -9,6 +9,11 @@ class PaymentInProgress(DomainError):
     status = 409
     detail = "A payment for this slot is being settled."
 
+    @property
+    def is_final(self) -> bool:
+        """Never kept for replays: what is being settled will be settled."""
+        return False
+
 
 class ChargesNotEnabled(DomainError):
     code = "charges_not_enabled"
@@ -50,6 +55,30 @@ class RefundChanged(DomainError):
     code = "refund_changed"
     status = 409
     detail = "What is given back has changed since you looked."
+
+
+class TooLateToChange(DomainError):
+    code = "too_late_to_change"
+    status = 409
+    detail = "It is too late to move this booking. You can still make it longer."
+
+
+class NothingChanges(DomainError):
+    code = "nothing_changes"
+    status = 422
+    detail = "That is what you have already."
+
+
+class PriceChanged(DomainError):
+    code = "price_changed"
+    status = 409
+    detail = "What this change costs has changed since you looked."
+
+
+class Unpaid(DomainError):
+    code = "payment_due"
+    status = 409
+    detail = "Pay for this booking first."
 
 
 class TooLateToCancel(DomainError):

@@ -13,6 +13,7 @@ from config.kernel.errors import InvalidInput
 from holds.claims import LineRequest
 from members.pages import member_of
 from payments.credits import MAX_MINOR
+from payments.models import Refund
 
 
 class HoldForm(forms.Form):
@@ -42,6 +43,33 @@ def line_from(posted: QueryDict, resource: Resource) -> LineRequest:
         raise InvalidInput("This form does not name a time. Choose one again.")
     asked: dict[str, Any] = form.cleaned_data
     return LineRequest(resource.pk, asked["start"], asked["end"], asked["quantity"])
+
+
+class ChangeForm(HoldForm):
+    """Where a line of a booking is to go, as the page showed it, and its terms."""
+
+    quantity = None  # type: ignore[assignment]
+    line = forms.IntegerField(min_value=0, max_value=1000)
+    expects = forms.IntegerField(min_value=-MAX_MINOR, max_value=MAX_MINOR)
+    version = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+    to = forms.ChoiceField(choices=Refund.To.choices)
+
+    def as_query(self) -> QueryDict:
+        """The page on which this has been chosen."""
+        said = self.cleaned_data
+        minutes = int((said["end"] - said["start"]).total_seconds() // 60)
+        found = QueryDict(mutable=True)
+        start = f"{said['start']:%Y-%m-%dT%H:%MZ}"
+        found.update({"line": str(said["line"]), "start": start, "minutes": str(minutes)})
+        return found
+
+
+def change_from(posted: QueryDict) -> ChangeForm:
+    """What a press of "Move it" says. Raises InvalidInput: our own forms do not get it wrong."""
+    form = ChangeForm({"to": Refund.To.CARD, **posted.dict()})
+    if not form.is_valid():
+        raise InvalidInput("This form does not name a time. Choose one again.")
+    return form
 
 
 def credit_from(request: HttpRequest) -> int:

@@ -24,6 +24,8 @@ def give(money: LockedMoney, payment: Payment) -> Money | None:
     lost_it = booking.state in {PENDING_PAYMENT, EXPIRED}
     if not amount_minor or payment.verdict_because != SLOT_GONE or not lost_it:
         return None
+    if money.due.currency != workspace.currency:
+        return None  # its amount was meant in another currency than this was sold in
     member = _whose(booking)
     if member is None:
         return None

@@ -47,6 +47,7 @@ def own_in_the_way(
                     booking_id__in=tokens,
                     resource_id=line.resource_id,
                     released_at=None,
+                    lapses_at__isnull=False,
                     during__overlap=(taken.start, taken.end),
                 ).values_list("booking_id", flat=True)
             )

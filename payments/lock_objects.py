@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from bookings.models import Booking
+from bookings.models import Booking, Change
 from config.kernel.locks import locked
 from holds.lock_objects import LockedHold, lock_hold_of
 from holds.models import Hold
@@ -29,14 +29,34 @@ class LockedMoney:
         return self.held.hold
 
     @property
+    def change(self) -> Change | None:
+        """The change that the due is for; None for the booking's own."""
+        return self.held.hold.change
+
+    @property
+    def starts_at(self) -> datetime:
+        """When the first of what the due buys begins."""
+        return self.change.starts_at if self.change else self.booking.starts_at
+
+    @property
     def now(self) -> datetime:
         return self.held.now
 
 
-def lock_money(booking_id: UUID) -> LockedMoney:
-    """Resources, booking, hold, due, checkouts and payments of a booking, in that order."""
-    held = lock_hold_of(booking_id)
-    due = locked(Due.objects.filter(booking_id=booking_id, purpose=Due.Purpose.BOOKING)).get()
+def lock_money(booking_id: UUID, change_id: UUID | None = None) -> LockedMoney:
+    """Resources, booking, hold, due, checkouts and payments of a booking, in that order.
+
+    With a change: the same, with the hold and the due of that change. All who move a booking's
+    money hold its booking's lock, so that what other dues of it say is exact as well.
+    """
+    held = lock_hold_of(booking_id, change_id)
+    due = locked(Due.objects.filter(booking_id=booking_id, change=change_id)).get()
     checkouts = {c.pk: c for c in locked(Checkout.objects.filter(due=due))}
     payments = list(locked(Payment.objects.filter(due=due)))
     return LockedMoney(held, due, checkouts, payments)
+
+
+def lock_due(due_id: UUID) -> LockedMoney:
+    """The same, from a due's id; what it is for never changes."""
+    booking_id, change_id = Due.objects.values_list("booking_id", "change_id").get(pk=due_id)
+    return lock_money(booking_id, change_id)

@@ -17,7 +17,8 @@ from members.admin_scope import Access, access_of, is_clerk, zone_of
 from members.admin_words import said_moment
 from payments.admin_findings import offered
 from payments.models import CheckRun, Finding, Signal
-from payments.reconciler import deeds, registry
+from payments.reconciler import registry
+from payments.reconciler.about import about_all
 from payments.reconciler.base import rows
 
 WEEK = timedelta(days=7)
@@ -230,7 +231,7 @@ def _queue(open_ones: QuerySet[Finding], zone: str) -> list[dict[str, Any]]:
     )
     found = open_ones.select_related("workspace").order_by(rank, "seen_at")
     first = list(found[:MOST_FINDINGS])
-    about = deeds.about_all(first)
+    about = about_all(first)
     return [
         {
             "finding": finding,

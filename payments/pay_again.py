@@ -17,10 +17,11 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
-from payments import checkouts, connect, credit_spending, findings, unpaid
+from payments import checkouts, connect, credit_spending, findings, refunding, unpaid
 from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
-from payments.models import Checkout, Due, Finding
+from payments.lock_objects import LockedMoney, lock_due, lock_money
+from payments.models import Checkout, Due, Finding, Refund
+from payments.standing import standing_of_booking
 from payments.states import COMPLETE, CREATING, OPEN
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,9 @@ def start(*, booking_id: UUID, success_url: str, cancel_url: str) -> str:
 
 @retried_on_deadlock
 def _prepared(booking_id: UUID, success_url: str, cancel_url: str) -> Checkout:
+    owing = Due.objects.filter(booking_id=booking_id, pay_again_until__isnull=False).first()
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_money(booking_id, owing.change_id if owing else None)
         if unpaid.accepted(money.payments) is not None:
             raise AlreadyPaid
         until = money.due.pay_again_until
@@ -54,42 +56,46 @@ def _prepared(booking_id: UUID, success_url: str, cancel_url: str) -> Checkout:
 
 
 def overdue(*, limit: int = 100) -> list[UUID]:
-    """Bookings whose deadline has passed."""
+    """Dues whose deadline has passed."""
     late = Due.objects.filter(pay_again_until__lte=clock.now()).order_by("pay_again_until")
-    return list(late.values_list("booking_id", flat=True)[:limit])
+    return list(late.values_list("pk", flat=True)[:limit])
 
 
-def give_up(booking_id: UUID) -> bool:
+def give_up(due_id: UUID) -> bool:
     """Cancel a booking that was not paid again in time, free its slot, tell, and file a finding.
+
+    Where it is a change that nobody paid for, what was paid for the booking before is given back in
+    full: the slot that it was for is gone.
 
     Its open payment page is closed at Stripe first; one that turns out to be paid is settled
     instead. A Stripe that does not answer is waited for as long as the workspace's grace. True when
     the booking was given up.
     """
     try:
-        _close_pages(booking_id)
+        _close_pages(due_id)
     except TemporarilyUnavailable:
-        if not _is_out_of_grace(booking_id):
+        if not _is_out_of_grace(due_id):
             raise
-    return _given_up(booking_id)
+    return _given_up(due_id)
 
 
-def _close_pages(booking_id: UUID) -> None:
-    pages = Checkout.objects.filter(due__booking_id=booking_id, state__in=[CREATING, OPEN])
+def _close_pages(due_id: UUID) -> None:
+    of_booking = Due.objects.filter(pk=due_id).values("booking_id")
+    pages = Checkout.objects.filter(due__booking_id__in=of_booking, state__in=[CREATING, OPEN])
     for checkout_id in pages.order_by("attempt").values_list("pk", flat=True):
         checkouts.close(checkout_id)
 
 
-def _is_out_of_grace(booking_id: UUID) -> bool:
-    due = Due.objects.select_related("workspace").get(booking_id=booking_id)
+def _is_out_of_grace(due_id: UUID) -> bool:
+    due = Due.objects.select_related("workspace").get(pk=due_id)
     grace = timedelta(seconds=due.workspace.checkout_grace_seconds)
     return due.pay_again_until is not None and due.pay_again_until + grace <= clock.now()
 
 
 @retried_on_deadlock
-def _given_up(booking_id: UUID) -> bool:
+def _given_up(due_id: UUID) -> bool:
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         until = money.due.pay_again_until
         if until is None or until > money.now or unpaid.accepted(money.payments) is not None:
             return False
@@ -101,15 +107,33 @@ def _given_up(booking_id: UUID) -> bool:
         if is_theirs:
             said = moment_text(until, ZoneInfo(money.booking.workspace.timezone))
             bookings_services.cancel(
-                booking_id=booking_id, actor=SYSTEM, reason=f"It was not paid by {said}"
+                booking_id=money.booking.pk,
+                actor=SYSTEM,
+                reason=f"It was not paid by {said}",
+                data={"refund": "full"},
             )
-            _return_credit(money)
+            money.booking.refresh_from_db()
+            _give_back(money)
         _file(money, cancelled=is_theirs)
         return is_theirs
 
 
+def _give_back(money: LockedMoney) -> None:
+    """What credit had paid of what is given up is the member's again, and what was paid before."""
+    _return_credit(money)
+    standing = standing_of_booking(money.booking)
+    if standing.left.total_minor:
+        refunding.request(
+            money,
+            amount_minor=standing.left.total_minor,
+            cause=Refund.Cause.RECONCILER,
+            actor=SYSTEM,
+            reason="Its change was not paid for",
+            standing=standing,
+        )
+
+
 def _return_credit(money: LockedMoney) -> None:
-    """What credit had paid of a booking that is given up is the member's again."""
     paid = sum(part.minor for part in credit_spending.parts(due_ids=[money.due.pk]))
     if paid:
         credit_spending.return_spent(

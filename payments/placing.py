@@ -28,14 +28,7 @@ def placed_once(
     Their own holds in the way are replaced, open Checkouts closed first. Under the e-mail and name
     given, else the member's. Raises what `holding.placed` and the claim raise.
     """
-    who = Claimant(
-        member=member_of(request),
-        email=email,
-        name=name,
-        visitor=visitor_of(request),
-        address=address_of(request),
-        limited=True,
-    )
+    who = claimant_of(request, email=email, name=name)
 
     def work() -> Answer:
         own = holding.own_in_the_way(
@@ -47,3 +40,15 @@ def placed_once(
         return Answer(201, {"token": hold.token})
 
     return holding.placed(lambda: submitted(request, operation, asked, work))
+
+
+def claimant_of(request: HttpRequest, *, email: str = "", name: str = "") -> Claimant:
+    """Who asks: the member if signed in, their browser and address; the limits apply."""
+    return Claimant(
+        member=member_of(request),
+        email=email,
+        name=name,
+        visitor=visitor_of(request),
+        address=address_of(request),
+        limited=True,
+    )

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
 from bookings.models import Occupancy
 from config.kernel import rows
@@ -20,10 +21,12 @@ from holds.states import ACTIVE, EXPIRED
 from payments.lock_objects import LockedMoney
 
 _IN_THE_WAY = """
-    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false), o.exclusive
+    SELECT o.booking_id, coalesce(o.lapses_at <= clock_timestamp(), false), o.exclusive,
+           o.lapses_at IS NULL
     FROM bookings_occupancy mine JOIN bookings_occupancy o
       ON o.resource_id = mine.resource_id AND o.during && mine.during
-    WHERE mine.booking_id = %s AND o.booking_id <> mine.booking_id AND o.released_at IS NULL
+    WHERE mine.booking_id = %s AND mine.change_id IS NOT DISTINCT FROM %s::uuid
+      AND o.booking_id <> mine.booking_id AND o.released_at IS NULL
 """
 _REFUSALS = {"occupancy_no_overlap", "occupancy_within_capacity", "occupancy_not_blocked"}
 
@@ -43,14 +46,10 @@ class OwnHoldInTheWay(Exception):
 
 
 def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
-    """Win back every occupancy of an ended or lapsed booking, under its resources' locks.
+    """Win back every occupancy of an ended or lapsed hold, under its resources' locks.
 
-    False when the slot is gone, or when the booking was released or cancelled and is not to be
-    revived. Raises OwnHoldInTheWay unless `gives_up`.
+    False when the slot is gone. Raises OwnHoldInTheWay unless `gives_up`.
     """
-    booking = money.booking
-    if booking.state not in {"pending_payment", EXPIRED}:
-        return False
     own = _clear_the_way(money, gives_up=gives_up)
     if own is None:
         return False
@@ -59,10 +58,10 @@ def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
             # Undone when the slot turns out to be gone: the newer hold is then not given up.
             for hold in own:
                 ending.release_locked(hold, money.now, SYSTEM, "The earlier payment arrived")
-            if booking.state == EXPIRED:
-                rows.insert(_occupancies_anew(booking.pk))
+            if money.hold.state == EXPIRED:
+                rows.insert(_occupancies_anew(money.hold))
             else:
-                _take_again(booking.pk, money.now)
+                _take_again(money.hold, money.now)
     except IntegrityError as error:
         if constraint_of(error) not in _REFUSALS:
             raise
@@ -76,15 +75,15 @@ def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> list[Hold] | None:
     None when somebody else has the slot for sure.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_IN_THE_WAY, [money.booking.pk])
+        cursor.execute(_IN_THE_WAY, [money.booking.pk, money.hold.change_id])
         found = cursor.fetchall()
-    lapsed = {booking_id for booking_id, is_lapsed, _ in found if is_lapsed}
+    lapsed = {booking_id for booking_id, is_lapsed, _, _ in found if is_lapsed}
     if lapsed:
         ending.expire_locked(sorted(lapsed))
     own: list[Hold] = []
     to_close: list[Hold] = []
-    for booking_id, is_lapsed, exclusive in sorted(set(found)):
-        hold = None if is_lapsed else _own(money, booking_id)
+    for booking_id, is_lapsed, exclusive, is_final in sorted(set(found)):
+        hold = None if is_lapsed or is_final else _own(money, booking_id)
         if hold is not None:
             (to_close if hold.has_open_checkout else own).append(hold)
         elif exclusive and not is_lapsed:
@@ -96,10 +95,10 @@ def _clear_the_way(money: LockedMoney, *, gives_up: bool) -> list[Hold] | None:
 
 def _own(money: LockedMoney, booking_id: UUID) -> Hold | None:
     """The member's own newer, unpaid hold behind a booking; None for somebody else's."""
-    hold = Hold.objects.filter(booking_id=booking_id).first()
-    if hold is None or hold.state != ACTIVE or not _same_person(money.hold, hold):
+    hold = Hold.objects.filter(booking_id=booking_id, state=ACTIVE).first()
+    if hold is None or not _same_person(money.hold, hold):
         return None
-    locked = ending.lock_own(booking_id)
+    locked = ending.lock_own(hold)
     return locked if locked is not None and locked.state == ACTIVE else None
 
 
@@ -109,25 +108,30 @@ def _same_person(one: Hold, other: Hold) -> bool:
     return by_browser or by_member
 
 
-def _take_again(booking_id: UUID, now: datetime) -> None:
+def _behind(hold: Hold) -> QuerySet[Occupancy]:
+    return Occupancy.objects.filter(booking_id=hold.booking_id, change=hold.change_id)
+
+
+def _take_again(hold: Hold, now: datetime) -> None:
     """Let go of what lapsed untidied and take it anew: a block refuses it like anybody's claim."""
-    mine = Occupancy.objects.filter(booking_id=booking_id, released_at=None)
+    mine = _behind(hold).filter(released_at=None)
     ids = list(mine.values_list("pk", flat=True))
     Occupancy.objects.filter(pk__in=ids).update(released_at=now)
     Occupancy.objects.filter(pk__in=ids).update(released_at=None)
 
 
-def _occupancies_anew(booking_id: UUID) -> list[Occupancy]:
-    """Fresh rows like the released ones; a booking expires once, so these are all it had."""
+def _occupancies_anew(hold: Hold) -> list[Occupancy]:
+    """Fresh rows like the released ones; a hold expires once, so these are all it had."""
     return [
         Occupancy(
             id=new_id(),
             resource_id=old.resource_id,
-            booking_id=booking_id,
+            booking_id=old.booking_id,
             line_id=old.line_id,
+            change_id=old.change_id,
             during=old.during,
             quantity=old.quantity,
             exclusive=old.exclusive,
         )
-        for old in Occupancy.objects.filter(booking_id=booking_id).order_by("resource_id", "pk")
+        for old in _behind(hold).order_by("resource_id", "pk")
     ]

@@ -33,7 +33,7 @@ def is_lost(booking: Booking) -> bool:
     """Whether the member has nothing of it any more (tidied or not)."""
     if booking.state != PENDING_PAYMENT:
         return booking.state in WITHOUT_OCCUPANCIES
-    hold = Hold.objects.filter(booking=booking).first()
+    hold = Hold.objects.filter(booking=booking, change=None).first()
     return hold is None or not is_live(hold, clock.now())
 
 

@@ -33,7 +33,8 @@ BY_CREDIT = "credit"
 def for_payment(booking: Booking, due: Due, payment: Payment | None, now: datetime) -> Receipt:
     """The unsaved receipt for what was paid: by card, by credit, or by both."""
     parts = [(BY_CARD, payment.amount_minor if payment else 0), (BY_CREDIT, credit_on(due))]
-    content = _about(booking, due.currency, parts) | {"lines": _lines(booking)}
+    lines = [_difference(booking, due)] if due.change_id else _lines(booking)
+    content = _about(booking, due.currency, parts) | {"lines": lines}
     return _numbered(booking, due, Receipt.Kind.PAYMENT, content, now, payment=payment)
 
 
@@ -170,6 +171,15 @@ def _lines(booking: Booking) -> list[dict[str, Any]]:
         }
         for line in booking.lines.select_related("resource__location").order_by("position")
     ]
+
+
+def _difference(booking: Booking, due: Due) -> dict[str, Any]:
+    return {
+        "what": f"Change of booking {booking.reference}",
+        "quantity": 1,
+        "when": "",
+        "amount_minor": due.amount_minor,
+    }
 
 
 def _given_back(booking: Booking, amount_minor: int) -> dict[str, Any]:

@@ -29,11 +29,18 @@ from members.people import member_of_address
 from payments import credit_spending, findings, stripe_api
 from payments.credits import enter, lock_account
 from payments.errors import NobodyToCredit, NothingToRefund
-from payments.lock_objects import LockedMoney, lock_money
-from payments.models import CreditEntry, Finding, Payment, Refund
+from payments.lock_objects import LockedMoney, lock_due
+from payments.models import CreditEntry, Due, Finding, Payment, Refund
 from payments.moves import move_refund
 from payments.shares import Split, across, split
-from payments.standing import BY_REFUND, Standing, left_of, standing_of
+from payments.standing import (
+    BY_CHANGE,
+    BY_REFUND,
+    Standing,
+    credit_on,
+    left_of,
+    standing_of_booking,
+)
 from payments.states import (
     CAPTURED,
     FAILED,
@@ -86,17 +93,19 @@ def request(
     actor: Actor,
     to: str = Refund.To.CARD,
     reason: str = "",
+    standing: Standing | None = None,
 ) -> Given:
     """Ask for a part of what was paid for a booking, under money's locks.
 
-    Mixed payments are split by `shares.split`. What becomes credit is the member's at once; what
-    goes to the card is carried out after the commit. Raises InvalidInput, NothingToRefund,
+    `standing` is what it is taken from: all that was paid for the booking, unless given. Mixed
+    payments are split by `shares.split`. What becomes credit is the member's at once; what goes to
+    the card is carried out after the commit. Raises InvalidInput, NothingToRefund,
     RefundTooLarge and NobodyToCredit (409); nothing is written then.
     """
     require_transaction()
     if amount_minor <= 0:
         raise InvalidInput("More than nothing.", field="amount_minor")
-    standing = standing_of(money.due)
+    standing = standing or standing_of_booking(money.booking)
     parts = split(amount_minor, standing.left, to=to)
     member = _member_of(money.booking) if parts.credit_minor else None
     why = _Why(cause, reason, actor)
@@ -105,7 +114,7 @@ def request(
         *_ask_for(money, standing, parts.credit_minor, Refund.To.CREDIT, why),
     ]
     if parts.returned_minor:
-        _return_credit(money, parts, why)
+        _return_credit(money, standing.dues, parts, why)
     for refund in refunds:
         if refund.to == Refund.To.CREDIT and member is not None:
             _credit(money, refund, member, actor)
@@ -154,7 +163,7 @@ def _new(money: LockedMoney, payment: Payment, amount_minor: int, to: str, why: 
     to_card = to == Refund.To.CARD
     has_fee = checkout.application_fee_minor > 0 and workspace.refund_application_fee
     refund = Refund(
-        due=money.due,
+        due=payment.due,
         payment=payment,
         to=to,
         cause=why.cause,
@@ -188,26 +197,30 @@ def _credit(money: LockedMoney, refund: Refund, member: Member, actor: Actor) ->
         key=f"refund:{refund.pk}",
         actor=actor,
         reason=refund.reason,
-        due=money.due,
+        due=refund.due,
         refund=refund,
     )
     move_refund(refund, SUCCEEDED, submitted_at=money.now, ended_at=money.now)
     _happened(money, refund, actor, kind="refunded")
 
 
-def _return_credit(money: LockedMoney, parts: Split, why: _Why) -> None:
+def _return_credit(money: LockedMoney, dues: list[Due], parts: Split, why: _Why) -> None:
     """Spent credit goes back to where it was taken from."""
-    before = CreditEntry.objects.filter(due=money.due, kind=CreditEntry.Kind.RETURNED).count()
-    entries = credit_spending.return_spent(
-        due=money.due,
-        amount_minor=parts.returned_minor,
-        key=f"returned:{money.due.pk}:{before + 1}",
-        actor=why.actor,
-        reason=why.reason,
-        source=BY_REFUND,
-    )
-    for entry in entries:
-        _returned(money, entry, why)
+    amounts = across(parts.returned_minor, [credit_on(due) for due in dues])
+    for due, amount_minor in zip(dues, amounts, strict=True):
+        if not amount_minor:
+            continue
+        before = CreditEntry.objects.filter(due=due, kind=CreditEntry.Kind.RETURNED).count()
+        entries = credit_spending.return_spent(
+            due=due,
+            amount_minor=amount_minor,
+            key=f"returned:{due.pk}:{before + 1}",
+            actor=why.actor,
+            reason=why.reason,
+            source=BY_CHANGE if why.cause == Refund.Cause.CHANGE else BY_REFUND,
+        )
+        for entry in entries:
+            _returned(money, entry, why)
 
 
 def _returned(money: LockedMoney, entry: CreditEntry, why: _Why) -> None:
@@ -368,7 +381,7 @@ def _moved(money: LockedMoney, refund: Refund, to_state: str, truth: GivenBack) 
 
 def _locked(refund: Refund) -> tuple[LockedMoney, Refund]:
     """Money's locks, then the refund's."""
-    money = lock_money(refund.due.booking_id)
+    money = lock_due(refund.due_id)
     fresh = locked(Refund.objects.select_related("payment").filter(pk=refund.pk)).get()
     fresh.due = money.due
     return money, fresh

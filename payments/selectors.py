@@ -11,8 +11,8 @@ from django.db.models.functions import Coalesce
 from bookings.models import Booking
 from config.kernel.money import Money
 from payments.credits import SPENDING
-from payments.models import CreditEntry, Payment, Refund
-from payments.standing import BY_REFUND
+from payments.models import CreditEntry, Due, Payment, Refund
+from payments.standing import GIVEN_BACK
 from payments.states import CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
 from payments.unpaid import THEIRS, accepted
 
@@ -29,7 +29,12 @@ class Summary:
     refunded: Money
     payments: list[Payment]
     refunds: list[Refund]
-    pay_again_until: datetime | None = None
+    pay_again: Due | None = None
+
+    @property
+    def pay_again_until(self) -> datetime | None:
+        """The deadline of a booking whose capture failed, while nothing has been paid again."""
+        return self.pay_again.pay_again_until if self.pay_again else None
 
     @property
     def on_its_way(self) -> Money:
@@ -66,7 +71,7 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
 
 def _credit(booking_ids: Iterable[UUID]) -> tuple[dict[UUID, int], dict[UUID, int]]:
     """By booking: the credit that pays for it, and what of it refunds gave back."""
-    by_refund = Q(kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+    by_refund = Q(kind=CreditEntry.Kind.RETURNED, source__in=GIVEN_BACK)
     entries = CreditEntry.objects.filter(
         due__booking_id__in=list(booking_ids), kind__in=SPENDING
     ).order_by()
@@ -95,15 +100,18 @@ def summary(
         refunded=Money(given + returned_minor, booking.currency),
         payments=payments,
         refunds=refunds,
-        pay_again_until=_pay_again_until(booking, payments),
+        pay_again=due_again(booking, payments),
     )
 
 
-def _pay_again_until(booking: Booking, payments: list[Payment]) -> datetime | None:
-    """The deadline of a booking whose capture failed, while nothing has been paid again."""
-    if booking.state not in THEIRS or accepted(payments) is not None:
+def due_again(booking: Booking, payments: Iterable[Payment]) -> Due | None:
+    """What is to be paid again since its capture failed: the booking's due, or that of a change."""
+    if booking.state not in THEIRS:
         return None
-    return payments[0].due.pay_again_until if payments else None
+    payments = list(payments)
+    paid = {p.due_id for p in payments if accepted([p]) is not None}
+    owed = (p.due for p in payments if p.due_id not in paid)
+    return next((due for due in owed if due.pay_again_until is not None), None)
 
 
 def verdict_page(booking: Booking) -> str:
@@ -115,7 +123,7 @@ def verdict_page(booking: Booking) -> str:
     """
     payments = list(Payment.objects.select_related("due").filter(due__booking_id=booking.pk))
     if booking.state in THEIRS:
-        return "pay_again" if _pay_again_until(booking, payments) else "confirmed"
+        return "pay_again" if due_again(booking, payments) else "confirmed"
     if booking.state == "cancelled":
         return "cancelled"
     if any(p.state in {PROCESSING, "authorised"} for p in payments):

@@ -13,14 +13,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from bookings import services as bookings_services
 from bookings.effects import PAID_TOO_LATE
 from bookings.models import Booking
-from bookings.states import CANCELLED, RELEASED
 from config.kernel import rows
 from config.kernel.clock import now as database_now
-from config.kernel.context import SYSTEM
 from config.kernel.errors import InvalidTransition
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
@@ -31,15 +29,16 @@ from payments import (
     carrying,
     credit_spending,
     delayed,
+    findings,
     goodwill,
     reacquire,
     stripe_api,
     unpaid,
+    winning,
 )
-from payments.credits import NotEnoughCredit
 from payments.errors import PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
-from payments.models import Checkout, Payment, Signal
+from payments.lock_objects import LockedMoney, lock_due
+from payments.models import Checkout, Finding, Payment, Signal
 from payments.moves import move_checkout, move_payment
 from payments.states import (
     AUTHORISED,
@@ -60,6 +59,7 @@ from payments.states import (
 
 log = logging.getLogger(__name__)
 
+DIFFERS = "payment_differs"
 _PAID = {"requires_capture", "succeeded"}
 # The self-heal looks again when a call was not made or its answer did not come.
 _RETRY_AFTER = timedelta(seconds=15)
@@ -107,9 +107,16 @@ def _fetched(checkout: Checkout) -> stripe_api.Session:
 
 def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
     """Settle every Checkout of a booking that may have been paid: what the success page does."""
-    started = Checkout.objects.filter(
-        due__booking_id=booking_id, session_id__isnull=False, state__in=[OPEN, COMPLETE]
-    )
+    return _settle_all(Checkout.objects.filter(due__booking_id=booking_id), source)
+
+
+def settle_change(*, change_id: UUID, source: str) -> list[Outcome]:
+    """The same for those of one change."""
+    return _settle_all(Checkout.objects.filter(due__change_id=change_id), source)
+
+
+def _settle_all(checkouts: "QuerySet[Checkout]", source: str) -> list[Outcome]:
+    started = checkouts.filter(session_id__isnull=False, state__in=[OPEN, COMPLETE])
     outcomes = []
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
@@ -131,25 +138,25 @@ def _decided(checkout: Checkout, truth: stripe_api.Session, source: str) -> Outc
     """Decide; where the member's own newer hold is in the way, let it go first and decide again."""
     for _ in range(3):
         try:
-            return _decide(checkout.pk, checkout.due.booking_id, truth, source)
+            return _decide(checkout.pk, checkout.due_id, truth, source)
         except reacquire.OwnHoldInTheWay as mine:
             # Should the newer hold turn out to be paid, it is settled by now and has the slot.
             with suppress(PaymentInProgress, InvalidTransition):
                 mine.make_way()
-    return _decide(checkout.pk, checkout.due.booking_id, truth, source, gives_up=True)
+    return _decide(checkout.pk, checkout.due_id, truth, source, gives_up=True)
 
 
 @retried_on_deadlock
 def _decide(
     checkout_id: UUID,
-    booking_id: UUID,
+    due_id: UUID,
     truth: stripe_api.Session,
     source: str,
     *,
     gives_up: bool = False,
 ) -> Outcome:
     with transaction.atomic():
-        money = lock_money(booking_id)
+        money = lock_due(due_id)
         checkout = money.checkouts[checkout_id]
         _note_session(money, checkout, truth)
         if truth.intent is None:
@@ -250,7 +257,7 @@ def _judge(
     """Write the verdict on an authorised payment."""
     refusal = _refusal(money, checkout, payment, truth)
     if not refusal and not unpaid.owes_again(money):
-        refusal = _slot_refusal(money, checkout, source, gives_up=gives_up)
+        refusal = winning.win(money, checkout, source, gives_up=gives_up)
     is_taken = truth.intent is not None and truth.intent.status == "succeeded"
     if refusal:
         if is_taken:
@@ -261,7 +268,7 @@ def _judge(
     decided = {"verdict": CAPTURE, "decided_at": money.now, "settled_by": source}
     if is_taken:
         move_payment(payment, CAPTURED, captured_at=money.now, **decided)
-        carrying.captured(money.booking, money.due, payment, money.now)
+        carrying.captured(money, payment)
     else:
         looks_again = money.now + _RETRY_AFTER
         move_payment(payment, CAPTURING, next_try_at=looks_again, **decided)
@@ -270,19 +277,6 @@ def _judge(
             other.close_requested_at = other.next_look_at = money.now
             other.save(update_fields=["close_requested_at", "next_look_at"])
     return Outcome("confirmed", payment.pk)
-
-
-def _slot_refusal(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
-    """Why the slot cannot be the member's; empty when it is, or has been won back."""
-    booking = money.booking
-    if booking.state in unpaid.THEIRS:
-        return "duplicate"  # nothing is owed for it any more
-    if booking.state in {RELEASED, CANCELLED}:
-        return "not_revived"
-    is_late = booking.state == "expired" or money.hold.lapses_at <= money.now
-    if is_late and booking.starts_at <= money.now:
-        return "too_late"  # nobody buys an hour that has begun without them
-    return _win_slot(money, checkout, source, gives_up=gives_up)
 
 
 def _refusal(
@@ -303,26 +297,6 @@ def _refusal(
     return ""
 
 
-def _win_slot(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
-    """Make the slot the member's: their hold is live, or it is won again. Why not, if it is gone.
-
-    The credit that was part of the payment is part of it: gone, the slot is gone as well.
-    """
-    booking, hold = money.booking, money.hold
-    try:
-        with transaction.atomic():
-            is_live = booking.state == "pending_payment" and hold.lapses_at > money.now
-            if not is_live and not reacquire.reacquire(money, gives_up=gives_up):
-                return "slot_gone"
-            credit_spending.debit_again(money, checkout)
-    except NotEnoughCredit:
-        return "credit_gone"
-    late = hold.expires_at <= money.now
-    ending.confirm_locked(hold, money.now)
-    bookings_services.confirm(booking, at=money.now, actor=SYSTEM, source=source, late=late)
-    return ""
-
-
 def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> None:
     move_payment(
         payment,
@@ -333,7 +307,7 @@ def _void(money: LockedMoney, payment: Payment, because: str, source: str) -> No
         settled_by=source,
         next_try_at=money.now + _RETRY_AFTER,
     )
-    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money, payment, goodwill=_refused(money, payment))
 
 
 def _refund(
@@ -350,7 +324,7 @@ def _refund(
         settled_by=source,
     )
     rows.insert([delayed.refund_of(money, checkout, payment)])
-    carrying.note_refused(money.booking, payment, money.now, goodwill=_refused(money, payment))
+    carrying.note_refused(money, payment, goodwill=_refused(money, payment))
 
 
 def _refused(money: LockedMoney, payment: Payment) -> Money | None:
@@ -359,9 +333,33 @@ def _refused(money: LockedMoney, payment: Payment) -> Money | None:
     The credit account is the last thing locked (design.md §3).
     """
     if payment.verdict_because.endswith("_differs"):
-        log.error("payment %s: %s", payment.payment_intent_id, payment.verdict_because)
+        _file_difference(money, payment)
     after_checkout(money)
     if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
         ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
         money.booking.refresh_from_db()
     return goodwill.give(money, payment)
+
+
+def _file_difference(money: LockedMoney, payment: Payment) -> None:
+    """What was paid is not what was asked for: it is given back, and staff should know."""
+    what = payment.verdict_because.removesuffix("_differs")
+    findings.file(
+        kind=DIFFERS,
+        severity=Finding.Severity.HIGH,
+        subject_type="payment",
+        subject_id=payment.pk,
+        summary=f"{money.booking.reference}: a payment of {payment.amount} came, and its {what}"
+        " is not the one asked for",
+        workspace=money.booking.workspace,
+        evidence={
+            "due": str(money.due.pk),
+            "intent": payment.payment_intent_id,
+            "account": payment.account,
+            "livemode": payment.livemode,
+            "paid": payment.amount.as_json(),
+            "owed": money.due.amount.as_json(),
+        },
+        done="It was not accepted, and is given back.",
+        fingerprint=what,
+    )

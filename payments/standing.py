@@ -1,11 +1,14 @@
 """What of a booking's money can still be given back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from bookings.models import Booking
+from payments.credits import SPENDING
 from payments.models import CreditEntry, Dispute, Due, Payment, Refund
 from payments.shares import Left
 from payments.states import CAPTURE, CAPTURED, FAILED, SUCCEEDED
@@ -14,15 +17,21 @@ from payments.states import CAPTURE, CAPTURED, FAILED, SUCCEEDED
 _TAKEN_BACK = Q(status__in=["needs_response", "under_review", "lost"]) | Q(is_lost=True)
 # Credit that a refund gave back, told from credit that an unpaid checkout did.
 BY_REFUND = "refund"
+# Credit given back since a change made its booking cheaper.
+BY_CHANGE = "change"
+GIVEN_BACK = (BY_REFUND, BY_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The accepted payments of a due with what is left of each, and the credit spent on it.
+    """The accepted payments of a booking with what is left of each, the newest first, and the
+    credit spent on it.
 
-    `given_minor` is what has been given back before, or is on its way.
+    `given_minor` is what has been given back before, or is on its way; not what was given back when
+    a change made the booking cheaper: that is no longer part of what it costs.
     """
 
+    dues: list[Due]
     payments: list[tuple[Payment, int]]
     credit_minor: int
     given_minor: int
@@ -37,15 +46,23 @@ class Standing:
         return self.left.total_minor + self.given_minor
 
 
-def standing_of(due: Due) -> Standing:
-    """Reads payments, refunds, disputes and credit of a due; exact under money's locks."""
-    accepted = Payment.objects.filter(due=due, state=CAPTURED, verdict=CAPTURE)
+def standing_of_booking(booking: Booking) -> Standing:
+    """What of all that was paid for a booking can be given back; exact under money's locks."""
+    return standing_of(booking.dues.order_by("-created_at"))
+
+
+def standing_of(dues: Iterable[Due]) -> Standing:
+    """The same for some of a booking's dues: reads payments, refunds, disputes and credit."""
+    dues = list(dues)
+    accepted = Payment.objects.filter(due__in=dues, state=CAPTURED, verdict=CAPTURE)
     payments = [
         (payment, left_of(payment))
-        for payment in accepted.select_related("checkout").order_by("created_at")
+        for payment in accepted.select_related("checkout", "due").order_by("-created_at")
     ]
-    given = live_refunds().filter(due=due, payment__verdict=CAPTURE)
-    return Standing(payments, credit_on(due), _sum(given) + _sum(returned_by_refunds(due)))
+    given = live_refunds().filter(due__in=dues, payment__verdict=CAPTURE)
+    given = given.exclude(cause=Refund.Cause.CHANGE)
+    given_minor = _sum(given) + _sum(returned_by_refunds(*dues))
+    return Standing(dues, payments, credit_on(*dues), given_minor)
 
 
 def left_of(payment: Payment) -> int:
@@ -60,24 +77,24 @@ def live_refunds() -> "QuerySet[Refund]":
     return Refund.objects.exclude(state=FAILED)
 
 
-def credit_on(due: Due) -> int:
-    """The credit spent on a due and not given back."""
-    spent = CreditEntry.objects.filter(
-        due=due, kind__in=[CreditEntry.Kind.SPEND, CreditEntry.Kind.RETURNED]
-    )
+def credit_on(*dues: Due) -> int:
+    """The credit spent on dues and not given back."""
+    spent = CreditEntry.objects.filter(due__in=dues, kind__in=SPENDING)
     return max(0, -_sum(spent))
 
 
-def returned_by_refunds(due: Due) -> "QuerySet[CreditEntry]":
-    """Spent credit that was given back as a refund."""
-    return CreditEntry.objects.filter(due=due, kind=CreditEntry.Kind.RETURNED, source=BY_REFUND)
+def returned_by_refunds(*dues: Due) -> "QuerySet[CreditEntry]":
+    """Spent credit that was given back as a refund, other than for a change."""
+    return CreditEntry.objects.filter(
+        due__in=dues, kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
+    )
 
 
 def with_given_back(dues: "QuerySet[Due]") -> "QuerySet[Due]":
     """Dues with `refunded_minor` (refunds that succeeded) and `returned_minor` (credit)."""
     refunds = Refund.objects.filter(due=OuterRef("pk"), state=SUCCEEDED)
     returned = CreditEntry.objects.filter(
-        due=OuterRef("pk"), kind=CreditEntry.Kind.RETURNED, source=BY_REFUND
+        due=OuterRef("pk"), kind=CreditEntry.Kind.RETURNED, source__in=GIVEN_BACK
     )
     return dues.annotate(refunded_minor=_summed(refunds), returned_minor=_summed(returned))
 

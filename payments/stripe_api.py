@@ -43,6 +43,10 @@ class StripeBroke(StripeDown):
     """Stripe answered with a 5xx, which it repeats for the same idempotency key."""
 
 
+class AccountGone(StripeDown):
+    """The connected account does not let us act for it any more; it may again."""
+
+
 class StripeRefused(Exception):
     """Stripe says that this request cannot be done, now or ever."""
 
@@ -213,6 +217,40 @@ def find_refund(refund: Refund) -> GivenBack | None:
     return None
 
 
+def fetch_refund_fully(refund_id: str, *, account: str) -> dict[str, Any]:
+    """A refund that no row of ours is about."""
+    found = _call(lambda: client().v1.refunds.retrieve(refund_id, options=_options(account)))
+    return found.to_dict(recursive=True)
+
+
+def give_back_whole(intent: dict[str, Any], *, account: str, metadata: dict[str, str]) -> None:
+    """Let go of a payment that no row of ours is about, or refund what is left of it.
+
+    Twice is not possible: Stripe gives back no more than is left. Raises StripeDown, StripeRefused.
+    """
+    api, options = client().v1, _options(account)
+    if intent["status"] == "requires_capture":
+        _call(lambda: api.payment_intents.cancel(intent["id"], options=options))
+        return
+    params: dict[str, Any] = {"payment_intent": intent["id"], "metadata": metadata}
+    if intent.get("application_fee_amount"):
+        params["refund_application_fee"] = True
+    if intent.get("transfer_data"):
+        params["reverse_transfer"] = True
+    _call(lambda: api.refunds.create(params=cast(Any, params), options=options))
+
+
+def expire_unknown(session_id: str, *, account: str) -> bool:
+    """Close a payment page that no row of ours is about; False when Stripe refuses to."""
+    try:
+        found = _call(
+            lambda: client().v1.checkout.sessions.expire(session_id, options=_options(account))
+        )
+    except StripeRefused:
+        return False  # it was paid a moment ago, or has ended
+    return found.status == "expired"
+
+
 def fetch_account(account_id: str) -> Account | None:
     """A connected account as it is now; None when it does not let us act for it any more."""
     try:
@@ -274,7 +312,7 @@ def _call(work: Callable[[], T]) -> T:
             raise StripeBroke from error
         if status in {401, 403}:
             log.error("Stripe does not accept our key or account: %s", error)
-            raise StripeDown from error
+            raise (AccountGone if status == 403 else StripeDown) from error
         raise StripeRefused(error.code or "", str(error.user_message or error)) from error
 
 
@@ -303,7 +341,11 @@ def _options(account: str, *, key: str = "") -> Any:
 
 def _session_params(checkout: Checkout) -> Any:
     metadata = {"checkout": str(checkout.pk), "due": str(checkout.due_id)}
-    intent: dict[str, Any] = {"capture_method": "manual", "metadata": metadata}
+    intent: dict[str, Any] = {
+        "capture_method": "manual",
+        "description": checkout.title,  # what it was for, should our rows ever be lost
+        "metadata": metadata,
+    }
     if checkout.application_fee_minor:
         intent["application_fee_amount"] = checkout.application_fee_minor
     if checkout.destination:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
+from holds.models import Hold
 from payments import carrying, checkouts, connect, pay_again, refunding, settlement
 from payments.credits import expire_due
 from payments.making_good import services as making_good
@@ -64,7 +65,7 @@ def carry_out_refund(refund_id: str) -> bool:
 @shared_task(name="payments.close_ended")
 def close_ended(checkout_id: str) -> str:
     """At a hold's end: close its session at Stripe, then free the slot. Kicked with an ETA."""
-    checkout = Checkout.objects.select_related("due__booking__hold").filter(pk=checkout_id).first()
+    checkout = Checkout.objects.select_related("due").filter(pk=checkout_id).first()
     if checkout is None or checkout.state not in {CREATING, OPEN}:
         return "ended"
     if _payable_until(checkout) > clock.now() and not checkout.close_requested_at:
@@ -131,7 +132,7 @@ def _look_at(checkout_id: UUID) -> None:
 
     Looked at again later unless that ended it; the pause grows.
     """
-    checkout = Checkout.objects.select_related("due__booking__hold").get(pk=checkout_id)
+    checkout = Checkout.objects.select_related("due").get(pk=checkout_id)
     now = clock.now()
     pause = min(_LONGEST_PAUSE_SECONDS, 10 * 2 ** min(checkout.looks, 6))
     until = _payable_until(checkout)
@@ -157,7 +158,9 @@ def _look_at(checkout_id: UUID) -> None:
 
 def _payable_until(checkout: Checkout) -> datetime:
     """When its page is to be closed: at the hold's end, or when paying again is over."""
-    return checkout.due.pay_again_until or checkout.due.booking.hold.expires_at
+    due = checkout.due
+    hold = Hold.objects.get(booking_id=due.booking_id, change=due.change_id)
+    return due.pay_again_until or hold.expires_at
 
 
 def _rest_when_done(checkout_id: UUID) -> None:

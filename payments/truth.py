@@ -14,7 +14,7 @@ from bookings.models import Booking, BookingEvent, Line, Resource
 from bookings.states import CONFIRMED, PENDING_PAYMENT
 from config.kernel import clock
 from holds.models import Hold
-from holds.selectors import is_live
+from holds.selectors import Held, is_live, live_change, own_hold, with_moves
 from members.models import Member
 from payments import goodwill
 from payments.receipts import of_booking
@@ -25,11 +25,14 @@ _RECENT_PAST = 50
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One booking as pages show it. `state` is what is true now, tidied or not."""
+    """One booking as pages show it. `state` is what is true now, tidied or not; `waiting` is the
+    hold of a change that is still to be paid for.
+    """
 
     booking: Booking
     lines: list[Line]
     hold: Hold | None
+    waiting: Held | None
     money: Summary
     state: str
     token: str
@@ -65,11 +68,13 @@ class Mine:
 def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
     """Everything pages show of these bookings; a constant number of queries."""
     money = money_of_many(list(bookings))
+    waiting = _waiting(bookings, now)
     return [
         Shown(
             booking=booking,
             lines=(lines := list(booking.lines.all())),
-            hold=(hold := getattr(booking, "hold", None)),
+            hold=(hold := own_hold(booking)),
+            waiting=waiting.get(booking.pk),
             money=money[booking.pk],
             state=state_now(booking, hold, now),
             token=manage_token(booking),
@@ -80,10 +85,18 @@ def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
     ]
 
 
+def _waiting(bookings: Sequence[Booking], now: datetime) -> dict[UUID, Held]:
+    found = [live_change(b, now) for b in bookings if b.state == CONFIRMED]
+    held = with_moves([hold for hold in found if hold is not None])
+    return {each.hold.booking_id: each for each in held}
+
+
 def with_everything(bookings: Any) -> Any:
     """The relations that `shown` reads, prefetched."""
-    return bookings.select_related("workspace", "hold").prefetch_related(
-        Prefetch("lines", Line.objects.select_related("resource__location")), "events"
+    return bookings.select_related("workspace").prefetch_related(
+        Prefetch("lines", Line.objects.select_related("resource__location")),
+        Prefetch("holds", Hold.objects.select_related("change")),
+        "events",
     )
 
 

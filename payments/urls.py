@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from payments import views, views_again, views_mine, views_money_back, views_pay_again, views_rebook
+from payments import (
+    views,
+    views_again,
+    views_change,
+    views_changed,
+    views_mine,
+    views_money_back,
+    views_pay_again,
+    views_rebook,
+)
 
 app_name = "payments"
 urlpatterns = [
@@ -10,12 +19,14 @@ urlpatterns = [
     path("hold/<str:token>/pay/", views.pay, name="pay"),
     path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
     path("return/<str:token>/", views.after_paying, name="return"),
+    path("return/change/<str:token>/", views_changed.after_paying, name="return_change"),
     path("again/<str:token>/", views_again.again, name="again"),
     path("rebook/<str:token>/", views_rebook.rebook, name="rebook"),
     path("rebook/<str:token>/hold/", views_rebook.place, name="rebook_place"),
     path("my/", views_mine.my, name="my"),
     path("b/<str:token>/pay-again/", views_pay_again.pay, name="pay_again"),
     path("b/<str:token>/", views_mine.manage, name="manage"),
+    path("b/<str:token>/change/", views_change.change, name="change"),
     path("b/<str:token>/cancel/", views_money_back.cancel, name="cancel"),
     path("b/<str:token>/receipts/<uuid:receipt_id>/", views_money_back.receipt, name="receipt"),
 ]

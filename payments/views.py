@@ -7,12 +7,12 @@ the first outcome again (INV-8), with or without JavaScript.
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from bookings.links import absolute, booking_id_from, manage_token
+from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
 from config.kernel.errors import DomainError, TemporarilyUnavailable
 from holds import pages
@@ -31,8 +31,9 @@ from members.pages import (
     submitted,
 )
 from payments import checkouts, holding
+from payments.by_link import booking_by_link
 from payments.credit_spending import CREDIT_REFUSALS
-from payments.errors import ChargesNotEnabled, CheckoutReplaced
+from payments.errors import ChargesNotEnabled, CheckoutReplaced, PaymentInProgress
 from payments.forms import credit_from, line_from
 from payments.models import Checkout, Signal
 from payments.placing import placed_once
@@ -107,18 +108,24 @@ def _not_placed(
 @private
 @says_what_happened
 def pay(request: HttpRequest, token: str) -> HttpResponse:
-    """To the payment page; or straight to the confirmation when nothing is owed."""
+    """To the payment page; or straight to the confirmation when nothing is owed.
+
+    Whom a change is for its booking says: nobody is asked again.
+    """
     hold = pages.find(token)
-    form = ContactForm(request.POST)
-    if not form.is_valid():
+    form = None if hold.change else ContactForm(request.POST)
+    if form is not None and not form.is_valid():
         return pages.page(request, hold, form=form, status=422)
-    contact = form.cleaned_data
+    contact = form.cleaned_data if form else {}
     try:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
         return see_other(reverse("holds:hold", args=[token]))
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, form=form, trouble="unavailable", status=503)
+    except PaymentInProgress:
+        return see_other(_after_paying(hold))
+    except TemporarilyUnavailable as error:
+        again = pages.page(request, hold, form=form, trouble="unavailable", status=503)
+        return _later(again, error)
     if answer.status >= 400:
         return _not_started(request, hold, form, answer)
     url = answer.body["url"]
@@ -128,7 +135,7 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _not_started(
-    request: HttpRequest, hold: Hold, form: ContactForm, answer: Answer
+    request: HttpRequest, hold: Hold, form: ContactForm | None, answer: Answer
 ) -> HttpResponse:
     """No page to pay on: the hold page says why, or the page after paying what came of it."""
     code, why = answer.body["code"], answer.body["detail"]
@@ -141,19 +148,26 @@ def _not_started(
     return see_other(_after_paying(hold))  # paid, or being paid
 
 
+def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpResponse:
+    """A part that is down says when to come back, on a page too."""
+    response["Retry-After"] = str(error.retry_after_seconds)
+    return response
+
+
 def _after_paying(hold: Hold) -> str:
+    """The page that tells what came of it: of the booking, or of the change that was paid for."""
+    if hold.change_id is not None:
+        return reverse("payments:return_change", args=[hold.token])
     return reverse("payments:return", args=[manage_token(hold.booking)])
 
 
 def _started(
     request: HttpRequest, hold: Hold, contact: dict[str, str], credit_minor: int
 ) -> Answer:
-    return_path = reverse("payments:return", args=[manage_token(hold.booking)])
-
     def work() -> Answer:
         started = checkouts.start(
             hold_id=hold.pk,
-            success_url=absolute(return_path),
+            success_url=absolute(_after_paying(hold)),
             cancel_url=absolute(reverse("holds:hold", args=[hold.token])),
             actor=actor_of(request),
             credit_minor=credit_minor,
@@ -163,7 +177,7 @@ def _started(
         return Answer(200, {"url": started.url})
 
     asked = {"hold": str(hold.pk), "credit_minor": credit_minor, **contact}
-    variant = f"{credit_minor} {contact['email']} {contact['name']}"[:160]
+    variant = f"{credit_minor} {contact.get('email')} {contact.get('name')}"[:160]
     return submitted(request, "pages.pay", asked, work, variant=variant, calls_out=True)
 
 
@@ -185,10 +199,12 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 
     try:
         answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
-    except TemporarilyUnavailable:
-        return pages.page(request, hold, trouble="kept", status=503)
+    except PaymentInProgress:
+        return see_other(_after_paying(hold))
+    except TemporarilyUnavailable as error:
+        return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
-        return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
+        return see_other(_after_paying(hold))
     return see_other(reverse("holds:hold", args=[token]))
 
 
@@ -196,17 +212,17 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 @private
 def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
-    booking = _booking(token)
+    booking = booking_by_link(token)
     verdict = _settled(booking)
     if verdict == "cancelled":
-        return _elsewhere(request, reverse("payments:manage", args=[token]))
-    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk)
+        return elsewhere(request, reverse("payments:manage", args=[token]))
+    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk, change=None)
     words = after(booking, hold, verdict, token)
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)
 
 
-def _elsewhere(request: HttpRequest, url: str) -> HttpResponse:
+def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
     """Another page tells the rest, also to the part of this one that looks again by itself."""
     if not request.headers.get("HX-Request"):
         return see_other(url)
@@ -228,13 +244,6 @@ def _settled(booking: Booking) -> str:
     verdict = verdict_page(booking)
     is_moving = any(outcome.name == "processing" for outcome in outcomes)
     return "processing" if verdict == "open" and is_moving else verdict
-
-
-def _booking(token: str) -> Booking:
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
 
 
 def _resource(slug: str, resource_slug: str) -> Resource:

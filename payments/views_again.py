@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -12,7 +12,7 @@ from bookings.models import Resource
 from config.kernel.clock import now as database_now
 from config.kernel.errors import DomainError
 from holds.claims import LineRequest
-from members.pages import private, says_what_happened
+from members.pages import private, says_what_happened, see_other
 from payments.making_good.mails import apology_id_from
 from payments.making_good.wishes import wished
 from payments.models import Apology
@@ -45,7 +45,7 @@ def again(request: HttpRequest, token: str) -> HttpResponse:
     if answer.status >= 400:
         return _page(request, apology, lines, refused=answer.body)
     Apology.objects.filter(pk=apology.pk, rebooked_at=None).update(rebooked_at=database_now())
-    return HttpResponseRedirect(reverse("holds:hold", args=[answer.body["token"]]))
+    return see_other(reverse("holds:hold", args=[answer.body["token"]]))
 
 
 def _apology(token: str) -> Apology:

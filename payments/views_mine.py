@@ -1,20 +1,23 @@
 """A member's bookings, and the page that a guest's link opens."""
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from bookings.links import booking_id_from
-from bookings.models import Booking
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
+from payments.by_link import booking_by_link
+from payments.changed import story
 from payments.credit_selectors import purses
 from payments.receipts import of_booking
-from payments.truth import mine, one
+from payments.rescheduling import is_movable
+from payments.truth import Shown, mine, one
 
 
 @require_safe
@@ -33,10 +36,7 @@ def my(request: HttpRequest) -> HttpResponse:
 @private
 def manage(request: HttpRequest, token: str) -> HttpResponse:
     """One booking, for whoever has its link: a guest needs no account."""
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    booking = get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
+    booking = booking_by_link(token)
     truth, now = one(booking)
     words = {
         "workspace": booking.workspace,
@@ -45,6 +45,15 @@ def manage(request: HttpRequest, token: str) -> HttpResponse:
         "token": token,
         "policy": booking_policy_texts(booking, truth.lines, now),
         "receipts": of_booking(booking),
+        "story": story(truth.events),
+        "can_change": _can_change(truth, now),
+        "is_movable": any(is_movable(booking, line, now) for line in truth.lines),
         "can_cancel": booking.state == CONFIRMED and booking.starts_at > now,
     }
     return render(request, "payments/manage.html", words)
+
+
+def _can_change(truth: Shown, now: datetime) -> bool:
+    """Whether there is something left of it to move or to make longer, and nothing owed before."""
+    is_open = truth.state == CONFIRMED and truth.money.pay_again is None
+    return is_open and any(line.ends_at > now for line in truth.lines)

@@ -3,20 +3,21 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bookings.links import booking_id_from
 from bookings.models import Booking
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from config.kernel.errors import InvalidInput
 from members.idempotency import Answer
-from members.pages import actor_of, private, says_what_happened, submitted
+from members.pages import actor_of, private, says_what_happened, see_other, submitted
 from payments import cancelling, receipts
-from payments.errors import RefundChanged
+from payments.by_link import booking_by_link
+from payments.errors import PaymentInProgress, RefundChanged
+from payments.holding import placed
 from payments.truth import one
 
 
@@ -25,15 +26,18 @@ from payments.truth import one
 @says_what_happened
 def cancel(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows what cancelling gives back; POST does exactly that, or says what has changed."""
-    booking = booking_of(token)
+    booking = booking_by_link(token)
     manage_url = reverse("payments:manage", args=[token])
     if booking.state != CONFIRMED:
-        return _see(manage_url)
+        return see_other(manage_url)
     if request.method != "POST":
         return _ask(request, booking, token)
-    answer = _cancelled(request, booking)
+    try:
+        answer = _cancelled(request, booking)
+    except PaymentInProgress as error:
+        return _ask(request, booking, token, problem=error.as_problem(), status=error.status)
     if answer.status < 400:
-        return _see(manage_url)
+        return see_other(manage_url)
     problem: dict[str, Any] = answer.body
     return _ask(request, booking, token, problem=problem, status=problem["status"])
 
@@ -51,7 +55,7 @@ def _cancelled(request: HttpRequest, booking: Booking) -> Answer:
         return Answer(204, None)
 
     asked = {"booking": str(booking.pk), "expects": expects}
-    return submitted(request, "pages.cancel", asked, work)
+    return placed(lambda: submitted(request, "pages.cancel", asked, work))
 
 
 def _expected(request: HttpRequest) -> int:
@@ -88,7 +92,7 @@ def _ask(
 @private
 def receipt(request: HttpRequest, token: str, receipt_id: UUID) -> HttpResponse:
     """One receipt or refund note, for whoever has the booking's link; made to be printed."""
-    booking = booking_of(token)
+    booking = booking_by_link(token)
     found = next((r for r in receipts.of_booking(booking) if r.pk == receipt_id), None)
     if found is None:
         raise Http404("no such receipt")
@@ -99,17 +103,3 @@ def receipt(request: HttpRequest, token: str, receipt_id: UUID) -> HttpResponse:
         "slim": True,
     }
     return render(request, "payments/receipt.html", words)
-
-
-def booking_of(token: str) -> Booking:
-    """The booking of a guest's link, or 404."""
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    return get_object_or_404(Booking.objects.select_related("workspace"), pk=booking_id)
-
-
-def _see(url: str) -> HttpResponse:
-    response = HttpResponseRedirect(url)
-    response.status_code = 303
-    return response

@@ -1,14 +1,14 @@
 """Paying again for a booking whose bank did not hand the money over."""
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from bookings.links import absolute, booking_id_from
-from bookings.models import Booking
+from bookings.links import absolute
 from members.idempotency import Answer
 from members.pages import posted, private, says_what_happened, see_other, submitted
 from payments import pay_again
+from payments.by_link import booking_by_link
+from payments.errors import PaymentInProgress
 from payments.models import Checkout
 from payments.states import OPEN
 
@@ -18,7 +18,7 @@ from payments.states import OPEN
 @says_what_happened
 def pay(request: HttpRequest, token: str) -> HttpResponse:
     """To the payment page. Paid, being paid or too late: the page after paying tells."""
-    booking = _booking(token)
+    booking = booking_by_link(token)
     page = reverse("payments:return", args=[token])
 
     def work() -> Answer:
@@ -28,7 +28,10 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return Answer(200, {"url": url})
 
     asked = {"booking": str(booking.pk)}
-    answer = submitted(request, "pages.pay_again", asked, work, calls_out=True)
+    try:
+        answer = submitted(request, "pages.pay_again", asked, work, calls_out=True)
+    except PaymentInProgress:
+        return see_other(page)
     if answer.status >= 400 or (answer.replayed and not _is_open(answer.body["url"])):
         return see_other(page)
     return see_other(answer.body["url"])
@@ -36,10 +39,3 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
 
 def _is_open(url: str) -> bool:
     return Checkout.objects.filter(url=url, state=OPEN, close_requested_at=None).exists()
-
-
-def _booking(token: str) -> Booking:
-    booking_id = booking_id_from(token)
-    if booking_id is None:
-        raise Http404("not a link of ours")
-    return get_object_or_404(Booking, pk=booking_id)

@@ -9,12 +9,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bookings.words import day_text, window_text, zone_text
+from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
 register = template.Library()
-
-_JOIN = "\N{WORD JOINER}"  # a window's two times stay on one line
 
 STATE_WORDS = {
     "pending_payment": "Not paid yet",
@@ -34,6 +32,10 @@ EVENT_WORDS = {
     "cancelled": "Cancelled",
     "completed": "Took place",
     "no_show": "Marked as not attended",
+    "rescheduled": "Moved",
+    "change_held": "Another time held",
+    "change_released": "The other time let go: it stayed as it was",
+    "change_expired": "The other time was not paid for: it stayed as it was",
     "paid": "Paid",
     "refund_requested": "Refund on its way",
     "refund_submitted": "Refund on its way to your bank",
@@ -62,7 +64,7 @@ def window(start: datetime, end: datetime, zone: str | ZoneInfo) -> SafeString:
         start.isoformat(),
         end.isoformat(),
         place.key,
-        window_text(start, end, place).replace("–", f"{_JOIN}–{_JOIN}"),
+        unbroken(window_text(start, end, place)),
     )
 
 

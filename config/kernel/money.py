@@ -28,6 +28,9 @@ _TWO = [
     "TWD", "TZS", "UAH", "USD", "UYU", "UZS", "VES", "WST", "XCD", "YER", "ZAR", "ZMW",
 ]  # fmt: skip
 KNOWN_CURRENCIES = frozenset(_ZERO) | frozenset(_THREE) | frozenset(_TWO)
+# Stripe counts these in other minor units than ISO 4217: what we call 5 would be charged as 500, or
+# as a twentieth. Nothing can be sold in them.
+COUNTED_DIFFERENTLY = frozenset({"ISK", "MGA", "UGX"})
 _SYMBOLS = {
     "AUD": "A$", "CAD": "C$", "EUR": "€", "GBP": "£", "JPY": "¥", "NZD": "NZ$", "USD": "US$",
 }  # fmt: skip

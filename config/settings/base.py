@@ -238,6 +238,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "BookingState": "bookings.api_schemas.BOOKING_STATE",
         "HoldState": "holds.api_schemas.HOLD_STATE",
+        "ChangeState": "bookings.api_schemas.CHANGE_STATE",
+        "RescheduledState": "payments.api_schemas_reschedule.RESCHEDULED_STATE",
         "PaymentState": "payments.api_schemas.PAYMENT_STATE",
         "ResourceMode": "bookings.models.Resource.Mode",
         "PriceKind": "bookings.models.PriceRule.Kind",

@@ -14,10 +14,10 @@ from bookings.models import Booking, BookingEvent, Line
 from members.models import Member, Workspace
 from payments.making_good.wishes import wish_of
 from payments.models import FailedAttempt, Payment
-from payments.states import AUTHORISED, CAPTURED
+from payments.states import AUTHORISED, CAPTURED, REFUND
 
 _HAS_SLOT = ["pending_payment", "confirmed", "completed", "no_show"]
-_NOT_THEIRS = ["cancelled", "released", "expired"]
+_NOT_THEIRS = ["released", "expired"]
 
 
 @dataclass
@@ -72,36 +72,46 @@ def to_be_told(hits: Iterable[Hit]) -> list[Hit]:
     return [hit for hit in hits if hit.email and not hit.is_served]
 
 
-def _hit(hits: dict[tuple[UUID, str], Hit], workspace: Workspace, email: str) -> Hit:
-    key = (workspace.pk, email.lower())
+def _hit(
+    hits: dict[tuple[UUID, str], Hit], workspace: Workspace, email: str, nameless: str = ""
+) -> Hit:
+    """The one person with this address; without one, those who can be told apart by `nameless`."""
+    key = (workspace.pk, email.lower() or f"? {nameless}")
     return hits.setdefault(key, Hit(workspace, email.lower()))
 
 
 def _attempts(hits: dict[tuple[UUID, str], Hit], attempts: QuerySet[FailedAttempt]) -> None:
     for attempt in attempts.select_related("workspace", "member").order_by("at"):
-        hit = _hit(hits, attempt.workspace, attempt.email)
+        who = attempt.visitor or str(attempt.pk)
+        hit = _hit(hits, attempt.workspace, attempt.email, who)
         hit.attempts += 1
-        hit.member = hit.member or attempt.member
+        # Somebody may have typed another's address: what is given goes to who has that address.
+        if attempt.member is not None and attempt.member.email == hit.email:
+            hit.member = hit.member or attempt.member
         hit.wish(attempt.lines, attempt.quoted_minor or 0)
 
 
 def _money_without_booking(
     starts_at: datetime, ends_at: datetime, workspace: Workspace | None
 ) -> QuerySet[Payment]:
-    """Payments heard of in the window that are authorised or captured for a booking that is not."""
+    """Payments heard of in the window that are authorised or captured for a booking that is not.
+
+    Those that came too late were given back and told so by themselves; bookings that ended after
+    they were confirmed are `_ended_by_us`, or were cancelled by their members.
+    """
     found = Payment.objects.filter(
         created_at__gte=starts_at,
         created_at__lt=ends_at,
         state__in=[AUTHORISED, CAPTURED],
         due__booking__state__in=_NOT_THEIRS,
-    )
+    ).exclude(verdict=REFUND)
     return found.filter(due__workspace=workspace) if workspace else found
 
 
 def _payments(hits: dict[tuple[UUID, str], Hit], payments: QuerySet[Payment]) -> None:
     for payment in payments.select_related("due__booking__workspace", "due__booking__member"):
         booking = payment.due.booking
-        hit = _hit(hits, booking.workspace, booking.email)
+        hit = _hit(hits, booking.workspace, booking.email, str(booking.pk))
         hit.member = hit.member or booking.member
         hit.payments.append(payment)
         hit.wish(wish_of(booking), booking.total_minor)
@@ -125,7 +135,7 @@ def _ended_by_us(
 
 def _cancelled(hits: dict[tuple[UUID, str], Hit], bookings: QuerySet[Booking]) -> None:
     for booking in bookings.select_related("workspace", "member").prefetch_related("lines"):
-        hit = _hit(hits, booking.workspace, booking.email)
+        hit = _hit(hits, booking.workspace, booking.email, str(booking.pk))
         hit.member = hit.member or booking.member
         hit.cancelled.append(booking)
         hit.wish(wish_of(booking), booking.total_minor)
@@ -133,7 +143,8 @@ def _cancelled(hits: dict[tuple[UUID, str], Hit], bookings: QuerySet[Booking]) -
 
 def _mark_served(hits: list[Hit], since: datetime) -> None:
     """Served: every wish of theirs is a booking of theirs by now, and no money is astray."""
-    wanted = {UUID(line["resource"]) for hit in hits for line in hit.lines}
+    wishes = [lines for hit in hits for lines, _ in hit.wishes.values()]
+    wanted = {UUID(line["resource"]) for lines in wishes for line in lines}
     emails = {hit.email for hit in hits if hit.email}
     have: dict[tuple[UUID, str], set[tuple[str, datetime, datetime]]] = defaultdict(set)
     lines = Line.objects.filter(

@@ -4,6 +4,7 @@ Previewed first; begun as a row; carried out person by person by a task or the c
 crash in between goes on where it stopped.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,8 @@ from payments.credits import enter, goodwill_expires_at, lock_account
 from payments.making_good import hits, mails
 from payments.making_good.hits import Hit
 from payments.models import Apology, CreditEntry, Incident
+
+log = logging.getLogger(__name__)
 
 TASK = "payments.make_good"
 _RETRY_AFTER = timedelta(minutes=2)
@@ -134,18 +137,29 @@ def begin(
 
 
 def carry_out(incident_id: UUID) -> int:
-    """Tell everybody of the incident who has not been told yet; how many that were."""
+    """Tell everybody of the incident who has not been told yet; how many that were.
+
+    One who cannot be told is logged and tried again later; the others do not wait for them.
+    """
     incident = Incident.objects.select_related("workspace").get(pk=incident_id)
+    Incident.objects.filter(pk=incident_id).update(next_try_at=clock.now() + _RETRY_AFTER)
     found = hits.find(
         starts_at=incident.starts_at, ends_at=incident.ends_at, workspace=incident.workspace
     )
     told = set(incident.apologies.values_list("workspace_id", "email"))
-    done = 0
-    for hit in hits.to_be_told(found):
-        if (hit.workspace.pk, hit.email) not in told:
-            done += _tell(incident, hit)
-    Incident.objects.filter(pk=incident.pk).update(finished_at=clock.now(), next_try_at=None)
-    return done
+    waiting = [h for h in hits.to_be_told(found) if (h.workspace.pk, h.email) not in told]
+    outcomes = [_tell_or_log(incident, hit) for hit in waiting]
+    if None not in outcomes:
+        Incident.objects.filter(pk=incident.pk).update(finished_at=clock.now(), next_try_at=None)
+    return sum(outcome is True for outcome in outcomes)
+
+
+def _tell_or_log(incident: Incident, hit: Hit) -> bool | None:
+    try:
+        return _tell(incident, hit)
+    except Exception:
+        log.exception("%s could not be told of incident %s", hit.email, incident.pk)
+        return None
 
 
 @transaction.atomic

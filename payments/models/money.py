@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bookings.models import Booking
+from bookings.models import Booking, Change
 from config.kernel.ids import new_id
 from config.kernel.money import Money
 from config.kernel.triggers import deferred, refuse, undeletable
@@ -18,6 +18,7 @@ class Due(models.Model):
 
     class Purpose(models.TextChoices):
         BOOKING = "booking", "Booking"
+        CHANGE = "change", "Change"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(
@@ -27,6 +28,9 @@ class Due(models.Model):
         Booking, on_delete=models.PROTECT, related_name="dues", db_index=False
     )
     purpose = models.CharField(max_length=12, choices=Purpose, default=Purpose.BOOKING)
+    change = models.ForeignKey(
+        Change, on_delete=models.PROTECT, null=True, related_name="dues", db_index=False
+    )
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField()
@@ -37,7 +41,14 @@ class Due(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("booking", "purpose", name="due_once_per_purpose"),
+            models.UniqueConstraint(
+                fields=["booking", "change"], name="due_once_per_purpose", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                name="due_of_its_purpose",
+                condition=Q(purpose="booking", change=None)
+                | Q(purpose="change", change__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(
@@ -56,9 +67,14 @@ class Due(models.Model):
                     ) THEN
                         {refuse("due_within_workspace", "a due stays in its booking''s workspace")}
                     END IF;
+                    IF NEW.change_id IS NOT NULL AND NEW.booking_id IS DISTINCT FROM (
+                        SELECT c.booking_id FROM bookings_change c WHERE c.id = NEW.change_id
+                    ) THEN
+                        {refuse("due_within_booking", "a due stays with its booking")}
+                    END IF;
                     RETURN NULL;
                 """,
-                pgtrigger.Insert | pgtrigger.UpdateOf("booking_id", "workspace_id"),
+                pgtrigger.Insert | pgtrigger.UpdateOf("booking_id", "workspace_id", "change_id"),
             ),
         ]
 

@@ -125,10 +125,12 @@ class CheckoutsStuck(Check):
                c.next_look_at, c.close_requested_at, d.workspace_id, b.reference,
                h.state AS hold_state, h.lapses_at
         FROM payments_checkout c JOIN payments_due d ON d.id = c.due_id
-        JOIN bookings_booking b ON b.id = d.booking_id JOIN holds_hold h ON h.booking_id = b.id
+        JOIN bookings_booking b ON b.id = d.booking_id
+        JOIN holds_hold h ON h.booking_id = b.id AND h.change_id IS NOT DISTINCT FROM d.change_id
         WHERE c.id > %(after)s AND (
             (c.state IN ('creating', 'open') AND (h.state <> 'active' OR h.lapses_at <= %(late)s)
-             AND coalesce(h.ended_at, h.lapses_at) <= %(late)s)
+             AND coalesce(h.ended_at, h.lapses_at) <= %(late)s
+             AND coalesce(d.pay_again_until <= %(late)s, true))
             OR (c.state = 'complete' AND c.ended_at <= %(late)s AND NOT EXISTS (
                 SELECT 1 FROM payments_payment p WHERE p.checkout_id = c.id
                 AND (p.verdict <> '' OR p.state IN ('processing', 'failed')))

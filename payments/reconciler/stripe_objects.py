@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import stripe
+from django.conf import settings
 from djstripe.models import Account, Event
 
 from config.kernel.clock import now as database_now
@@ -37,6 +38,8 @@ EVENT_NOT_TAKEN = "event_not_taken"
 SESSION_OPEN = "session_open"
 
 _MONEY = {"requires_capture", "succeeded", "processing"}
+# The key under which a refund at Stripe names the finding that it was made for.
+FOR_FINDING = "finding"
 
 
 class PerAccount(Check):
@@ -211,7 +214,7 @@ def _intents(account: str, items: list[dict[str, Any]]) -> list[Seen]:
 def _intent(account: str, item: dict[str, Any], payment: Payment | None) -> Seen | None:
     if payment is not None:
         return _differing(account, item, payment)
-    if item["status"] not in _MONEY or _given_back(item):
+    if not is_money(item):
         return None
     ours = bool({"checkout", "due"} & set(item.get("metadata") or {}))
     money = Money(item["amount"], item["currency"].upper())
@@ -226,6 +229,11 @@ def _intent(account: str, item: dict[str, Any], payment: Payment | None) -> Seen
         evidence=_said(account, item),
         fingerprint=item["status"],
     )
+
+
+def is_money(item: dict[str, Any]) -> bool:
+    """Whether a PaymentIntent of Stripe's has, or may yet take, somebody's money."""
+    return item["status"] in _MONEY and not _given_back(item)
 
 
 def _given_back(item: dict[str, Any]) -> bool:
@@ -291,6 +299,7 @@ def _refunds(account: str, items: list[dict[str, Any]]) -> list[Seen]:
     rows_of_ours = {
         str(pk) for pk in Refund.objects.filter(pk__in=_uuids(named)).values_list("pk", flat=True)
     }
+    for_findings = _for_findings(items)
     paid = {
         payment.payment_intent_id: payment
         for payment in Payment.objects.select_related("due__booking").filter(
@@ -302,8 +311,16 @@ def _refunds(account: str, items: list[dict[str, Any]]) -> list[Seen]:
         for item, name in zip(items, named, strict=True)
         if item["id"] not in known
         and name not in rows_of_ours
+        and (item.get("metadata") or {}).get(FOR_FINDING) not in for_findings
         and item["status"] not in {"failed", "canceled"}
     ]
+
+
+def _for_findings(items: list[dict[str, Any]]) -> set[str]:
+    """The findings of ours for which staff have given something back."""
+    named = [(item.get("metadata") or {}).get(FOR_FINDING, "") for item in items]
+    found = Finding.objects.filter(pk__in=_uuids(named)).values_list("pk", flat=True)
+    return {str(pk) for pk in found}
 
 
 def _uuids(words: list[str]) -> list[UUID]:
@@ -359,7 +376,7 @@ class OpenSessions(PerAccount):
             for checkout in Checkout.objects.select_related("due__booking").filter(pk__in=named)
         }
         holds = {
-            hold.booking_id: hold
+            (hold.booking_id, hold.change_id): hold
             for hold in Hold.objects.filter(
                 booking_id__in=[checkout.due.booking_id for checkout in ours.values()]
             )
@@ -368,14 +385,21 @@ class OpenSessions(PerAccount):
         for item in items:
             checkout = ours.get((item.get("metadata") or {}).get("checkout", ""))
             if checkout is None:
+                seen += _forgotten(account, item)
                 continue
-            hold = holds[checkout.due.booking_id]
+            due = checkout.due
+            if due.pay_again_until is not None and due.pay_again_until > late:
+                continue
+            hold = holds[due.booking_id, due.change_id]
             over = hold.state != ACTIVE and hold.ended_at is not None and hold.ended_at <= late
             if over or hold.lapses_at <= late:
                 seen.append(_session(account, item, checkout, hold))
         return seen, 0
 
     def heal(self, seen: Seen) -> str:
+        if seen.evidence["checkout"] is None:
+            closed = stripe_api.expire_unknown(seen.subject_id, account=seen.evidence["account"])
+            return "It is closed." if closed else ""
         checkout = Checkout.objects.get(pk=seen.evidence["checkout"])
         if not checkout.session_id:
             checkout = checkouts.adopt(checkout.pk, seen.subject_id)
@@ -408,11 +432,43 @@ def _session(account: str, item: dict[str, Any], checkout: Checkout, hold: Hold)
     )
 
 
+def _forgotten(account: str, item: dict[str, Any]) -> list[Seen]:
+    """A payment page of this site that no row is about: a restored backup does not know it.
+
+    Its row is committed before Stripe is asked for a page, so it is not one that is just being
+    made; and another installation at the same account leads back to another address.
+    """
+    named = (item.get("metadata") or {}).get("checkout", "")
+    is_of_this_site = (item.get("success_url") or "").startswith(f"{settings.SITE_URL}/")
+    if not _uuids([named]) or not is_of_this_site:
+        return []
+    return [
+        Seen(
+            kind=SESSION_OPEN,
+            severity=MEDIUM,
+            subject_type="checkout_session",
+            subject_id=item["id"],
+            summary=f"A payment page is open that no checkout here is about ({named})",
+            evidence={
+                "account": account,
+                "checkout": None,
+                "metadata": item["metadata"],
+                "expires_at": item.get("expires_at"),
+                "code_version": code_version(),
+            },
+        )
+    ]
+
+
 # --- Events -------------------------------------------------------------------------------------
 
 
 class UndeliveredEvents(PerAccount):
-    """What Stripe could not deliver is taken in as if it had been, once."""
+    """What Stripe could not deliver is taken in as if it had been, once.
+
+    A pass that staff begin at a moment takes in every event since then that is not known here:
+    after a backup was restored, what had been delivered is lost as well.
+    """
 
     name = "undelivered_events"
     looks_for = "events that Stripe could not deliver to us"
@@ -426,14 +482,16 @@ class UndeliveredEvents(PerAccount):
     kept_at_stripe = timedelta(days=30)
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
+        earliest = now - self.kept_at_stripe
         return super().start(now=now, before=before, since=since) | {
-            "from": int((since or now - self.kept_at_stripe).timestamp()),
+            "delivered_too": since is not None,
+            "from": int(max(since or earliest, earliest).timestamp()),
             "to": int((now - self.settles_within).timestamp()),
         }
 
     def asked(self, what: str, cursor: Cursor) -> dict[str, Any]:
-        return {
-            "delivery_success": False,
+        only = {} if cursor.get("delivered_too") else {"delivery_success": False}
+        return only | {
             "types": list(ALL_EVENTS),
             "created": {"gte": cursor["from"], "lte": cursor["to"]},
         }

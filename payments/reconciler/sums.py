@@ -37,54 +37,76 @@ _BOUNDS = """
 # in flight                  + refunds asked for, + credit put aside for a payment under way;
 #                            − captures under way, − a failed capture that waits to be paid again
 #
+# A change's due stands when the change is made; before, it is like a booking that is not paid yet.
+# What was given back since a change made its booking cheaper is no longer part of what was paid.
+# Once a booking is cancelled its dues are one sum: what is given back is taken from all of them.
+#
 # A refund that failed and a capture that failed are findings of their own; here they count as on
 # their way, so that one cause is told once.
 _SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
-               b.state, b.reference, b.policy, b.ended_at
+               CASE WHEN c.id IS NULL OR c.state = 'committed' THEN b.state
+                    WHEN c.state = 'pending' THEN 'pending_payment' ELSE c.state END AS state,
+               b.reference, b.policy, b.ended_at
         FROM payments_due d JOIN bookings_booking b ON b.id = d.booking_id
+        LEFT JOIN bookings_change c ON c.id = d.change_id
         WHERE d.id > %(after)s AND d.id <= %(upto)s
+          AND (c.id IS NULL OR b.state <> 'cancelled')
+    ),
+    parts AS (
+        SELECT id AS subject, id AS due_id FROM page
+        UNION ALL
+        SELECT page.id, d.id FROM page JOIN payments_due d
+          ON d.booking_id = page.booking_id AND d.change_id IS NOT NULL
+        WHERE page.state = 'cancelled'
     ),
     paid AS (
-        SELECT due_id,
+        SELECT subject,
                sum(amount_minor) FILTER (WHERE state = 'captured') AS captured,
                sum(amount_minor) FILTER (
                    WHERE state = 'captured' AND verdict = 'capture'
                ) AS accepted,
                sum(amount_minor) FILTER (WHERE state = 'capturing') AS capturing,
                max(amount_minor) FILTER (WHERE state = 'capture_failed') AS failed
-        FROM payments_payment
-        WHERE due_id > %(after)s AND due_id <= %(upto)s GROUP BY due_id
+        FROM parts JOIN payments_payment USING (due_id) GROUP BY subject
     ),
     back AS (
-        SELECT due_id,
+        SELECT subject,
                sum(amount_minor) FILTER (WHERE state = 'succeeded') AS refunded,
                sum(amount_minor) FILTER (WHERE state <> 'succeeded') AS giving_back,
-               sum(amount_minor) FILTER (WHERE verdict = 'capture') AS given,
+               sum(amount_minor) FILTER (
+                   WHERE verdict = 'capture' AND cause <> 'change'
+               ) AS given,
+               sum(amount_minor) FILTER (
+                   WHERE verdict = 'capture' AND cause = 'change'
+               ) AS cheaper,
                sum(amount_minor) FILTER (WHERE cause = 'policy') AS by_policy,
                sum(amount_minor) FILTER (
                    WHERE cause IN ('staff', 'reconciler', 'change') AND verdict = 'capture'
                ) AS decided
         FROM (
-            SELECT r.due_id, {COUNTED} AS amount_minor, r.state, r.cause, p.verdict
-            FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
-            WHERE r.due_id > %(after)s AND r.due_id <= %(upto)s
-        ) refunds GROUP BY due_id
+            SELECT parts.subject, {COUNTED} AS amount_minor, r.state, r.cause, p.verdict
+            FROM parts JOIN payments_refund r USING (due_id)
+            JOIN payments_payment p ON p.id = r.payment_id
+        ) refunds GROUP BY subject
     ),
     lost AS (
-        SELECT p.due_id, sum(x.amount_minor) AS lost
+        SELECT parts.subject, sum(x.amount_minor) AS lost
         FROM payments_dispute x JOIN payments_payment p ON p.id = x.payment_id
-        WHERE x.is_lost AND p.due_id > %(after)s AND p.due_id <= %(upto)s GROUP BY p.due_id
+        JOIN parts ON parts.due_id = p.due_id
+        WHERE x.is_lost GROUP BY parts.subject
     ),
     credit AS (
-        SELECT due_id, -sum(amount_minor) AS spent,
+        SELECT subject, -sum(amount_minor) AS spent,
                sum(amount_minor) FILTER (
                    WHERE kind = 'returned' AND source = 'refund'
-               ) AS returned
-        FROM payments_creditentry
-        WHERE due_id > %(after)s AND due_id <= %(upto)s AND kind IN ('spend', 'returned')
-        GROUP BY due_id
+               ) AS returned,
+               sum(amount_minor) FILTER (
+                   WHERE kind = 'returned' AND source = 'change'
+               ) AS cheaper
+        FROM parts JOIN payments_creditentry USING (due_id)
+        WHERE kind IN ('spend', 'returned') GROUP BY subject
     ),
     policy AS (
         SELECT page.id, greatest(lines.share - lines.fee, 0) AS share, NOT EXISTS (
@@ -116,16 +138,16 @@ _SUMS = f"""
                coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
                coalesce(lost.lost, 0) AS lost, coalesce(back.giving_back, 0) AS giving_back,
                coalesce(paid.capturing, 0) AS capturing, coalesce(paid.failed, 0) AS failed,
-               coalesce(back.decided, 0) + coalesce(credit.returned, 0) + coalesce(lost.lost, 0)
-               AS allowed,
-               coalesce(paid.accepted, 0) + coalesce(credit.spent, 0)
-               + coalesce(credit.returned, 0) AS was_paid,
+               coalesce(back.decided, 0) + coalesce(credit.returned, 0)
+               + coalesce(credit.cheaper, 0) + coalesce(lost.lost, 0) AS allowed,
+               coalesce(paid.accepted, 0) - coalesce(back.cheaper, 0)
+               + coalesce(credit.spent, 0) + coalesce(credit.returned, 0) AS was_paid,
                coalesce(back.given, 0) + coalesce(credit.returned, 0) AS given,
                coalesce(back.by_policy, 0) AS by_policy,
                coalesce(policy.share, 0) AS share, coalesce(policy.applies, false) AS applies,
                page.state IN ('confirmed', 'completed', 'no_show') AS stands
-        FROM page LEFT JOIN paid ON paid.due_id = page.id LEFT JOIN back ON back.due_id = page.id
-        LEFT JOIN lost ON lost.due_id = page.id LEFT JOIN credit ON credit.due_id = page.id
+        FROM page LEFT JOIN paid ON paid.subject = page.id LEFT JOIN back ON back.subject = page.id
+        LEFT JOIN lost ON lost.subject = page.id LEFT JOIN credit ON credit.subject = page.id
         LEFT JOIN policy ON policy.id = page.id
     ),
     sides AS (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -99,15 +100,23 @@ class Fault:
     match: Obj
     options: Obj
     remaining: int | None
+    share: float = 1.0
     used: int = 0
     withheld: list[Withheld] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.id)  # noqa: S311 - the same run is the same again
 
     def fits(self, facts: Obj) -> bool:
         """Whether every condition of ``match`` holds; texts may be lists and use ``*``."""
         return self.remaining != 0 and all(
             _fits(wanted, facts.get(name)) for name, wanted in self.match.items()
         )
+
+    def strikes(self) -> bool:
+        """Whether this is one of the ``share`` of what fits; the others go on unharmed."""
+        return self.share >= 1 or self._chance.random() < self.share
 
     def spend(self) -> None:
         """Count one use."""
@@ -132,6 +141,7 @@ class Fault:
             "kind": self.kind,
             "match": self.match,
             **self.options,
+            "share": self.share,
             "remaining": self.remaining,
             "used": self.used,
             "withheld": len(self.withheld),
@@ -157,10 +167,10 @@ class FaultBox:
 
     def add(self, asked: Obj) -> Fault:
         """Put a fault in force; raises the API's error for one that makes no sense."""
-        kind, match, options, times = _read(asked)
+        kind, match, options, times, share = _read(asked)
         with self._lock:
             self._faults = [old for old in self._faults if old.hangs or not old.over]
-            fault = Fault(f"fault_{next(self._numbers)}", kind, match, options, times)
+            fault = Fault(f"fault_{next(self._numbers)}", kind, match, options, times, share)
             self._faults.append(fault)
         return fault
 
@@ -183,7 +193,7 @@ class FaultBox:
         """The first fault of ``kinds`` that fits, used once."""
         with self._lock:
             for fault in self._faults:
-                if fault.kind in kinds and fault.fits(facts):
+                if fault.kind in kinds and fault.fits(facts) and fault.strikes():
                     if fault.kind != "reorder":
                         fault.spend()
                     return fault
@@ -230,14 +240,14 @@ class FaultBox:
             ]
 
 
-def _read(asked: Obj) -> tuple[str, Obj, Obj, int | None]:
+def _read(asked: Obj) -> tuple[str, Obj, Obj, int | None, float]:
     kind = asked.get("kind")
     if kind not in KINDS:
         raise invalid(f"`kind` must be one of {', '.join(KINDS)}.", "kind")
     options = {**_OPTIONS.get(kind, {})}
     match = asked.get("match") or {}
     unknown = set(match) - set(_MATCHABLE[kind]) if isinstance(match, dict) else {"match"}
-    unknown |= set(asked) - {"kind", "match", "times"} - set(options)
+    unknown |= set(asked) - {"kind", "match", "times", "share"} - set(options)
     if unknown:
         raise invalid(f"Not known to `{kind}`: {', '.join(sorted(unknown))}.", "match")
     options.update({name: asked[name] for name in options if name in asked})
@@ -245,7 +255,13 @@ def _read(asked: Obj) -> tuple[str, Obj, Obj, int | None]:
     times = asked.get("times", 1)
     if times is not None and (not isinstance(times, int) or times < 1):
         raise invalid("`times` must be a whole number from 1, or null for no end.", "times")
-    return kind, match, options, times
+    return kind, match, options, times, _share(asked.get("share", 1.0))
+
+
+def _share(given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 1:
+        raise invalid("`share` must be a number above 0 and up to 1.", "share")
+    return float(given)
 
 
 def _check_options(options: Obj) -> None:

@@ -67,7 +67,7 @@ def test_a_payment_in_progress_keeps_the_hold(
 
 def test_a_confirmed_hold_is_not_released(as_role: SignIn, room: Resource) -> None:
     booking = confirmed(room)
-    response = as_role("clerk").post(deed(booking.hold, "release"), {"reason": "Sorry"})
+    response = as_role("clerk").post(deed(booking.holds.get(), "release"), {"reason": "Sorry"})
     assert response.status_code == 422
     assert b"cancel it instead" in response.content
     booking.refresh_from_db()
@@ -132,7 +132,7 @@ def test_the_booking_page_tells_the_whole_story(as_role: SignIn, room: Resource)
     for part in ("held", "pending payment → confirmed", "by Ana", "Paid NZ$45.00", "taken"):
         assert part in page, part
     assert change(paid) in page
-    assert change(booking.hold) in page
+    assert change(booking.holds.get()) in page
 
 
 # --- Mail ---------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.factories import MemberFactory, WorkspaceFactory
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/money-and-slots/"
+DEEDS = ("rebook", "attach", "record", "refund", "credit", "dismiss")
 
 
 def finding(workspace: Workspace | None, **columns: Any) -> Finding:
@@ -235,7 +236,8 @@ def test_a_payment_at_stripe_is_attached_to_the_booking_that_lacks_it(
     as_role: SignIn, room: Resource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fetched(intent_id: str, *, account: str) -> dict[str, Any]:
-        return {"id": intent_id, "amount_received": 4500, "currency": "nzd", "livemode": False}
+        told = {"amount_received": 4500, "currency": "nzd", "livemode": False}
+        return {"id": intent_id, "status": "succeeded", **told}
 
     monkeypatch.setattr("payments.stripe_api.fetch_intent_fully", fetched)
     booking, cheap = confirmed(room), confirmed(room, 15)
@@ -261,6 +263,36 @@ def test_a_payment_at_stripe_is_attached_to_the_booking_that_lacks_it(
     assert paid.due.settled_at is not None
     row.refresh_from_db()
     assert (row.resolution, row.note) == ("attached", f"{booking.reference}: Paid by link")
+
+
+def test_what_is_offered_for_what_only_stripe_knows(as_role: SignIn, room: Resource) -> None:
+    paid = payment(confirmed(room))
+    told = {"account": "", "metadata": {}, "amount": 700, "currency": "nzd"}
+    subject = {"kind": "unexplained_payment", "subject_type": "payment_intent"}
+    taken, promised, moving = (
+        finding(room.workspace, **subject, subject_id=status, evidence=told | {"status": status})
+        for status in ("succeeded", "requires_capture", "processing")
+    )
+    refund = finding(
+        room.workspace,
+        kind="refund_not_ours",
+        subject_type="stripe_refund",
+        subject_id="re_1",
+        evidence={"due": str(paid.due_id), "payment_intent": paid.payment_intent_id},
+    )
+    browser = as_role("manager")
+    offered = {
+        row.pk: [name for name in DEEDS if deed(row, name) in browser.get(PAGE).content.decode()]
+        for row in (taken, promised, moving, refund)
+    }
+    assert offered == {
+        taken.pk: ["attach", "refund", "dismiss"],
+        promised.pk: ["refund", "dismiss"],
+        moving.pk: ["dismiss"],
+        refund.pk: ["record", "dismiss"],
+    }
+    assert "Stripe gives NZ$7.00 back" in browser.get(deed(taken, "refund")).content.decode()
+    assert "The booking stays as it is" in browser.get(deed(refund, "record")).content.decode()
 
 
 def test_refunding_what_nothing_explains(as_role: SignIn, room: Resource) -> None:

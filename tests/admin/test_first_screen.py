@@ -10,7 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings.models import Booking, Resource
+from config.kernel import clock
 from holds.models import Hold
+from payments.models import Payment, Refund
+from payments.moves import move_refund
 from tests.admin.conftest import SignIn
 from tests.admin.support import change, changelist, confirmed, payment, place
 from tests.admin.test_deeds import failed_mail
@@ -42,6 +45,35 @@ def test_what_needs_attention_is_linked(as_role: SignIn, room: Resource) -> None
     assert "/admin/payments/payment/?attention=needed" in page
     assert change(mail) in page
     assert "/admin/members/notification/?mail=failed" in page
+
+
+def test_refunds_that_nobody_has_dealt_with_are_linked(as_role: SignIn, room: Resource) -> None:
+    refused, failed, anew = (give_back(payment(confirmed(room, hour))) for hour in (9, 11, 13))
+    move_refund(refused, "needs_attention", last_error="charge_disputed")
+    for row in (failed, anew):
+        move_refund(row, "failed")
+    again = give_back(anew.payment)
+    page = screen(as_role("clerk"))
+    assert "charge_disputed" in page
+    assert "/admin/payments/refund/?attention=needed" in page
+    assert {row.pk: change(row) in page for row in (refused, failed, anew, again)} == {
+        refused.pk: True,
+        failed.pk: True,
+        anew.pk: False,
+        again.pk: False,
+    }
+
+
+def give_back(paid: Payment) -> Refund:
+    return Refund.objects.create(
+        due=paid.due,
+        payment=paid,
+        cause="staff",
+        amount_minor=500,
+        currency="NZD",
+        actor_kind="staff",
+        created_at=clock.now(),
+    )
 
 
 def test_the_day_shows_bookings_holds_and_blocks(as_role: SignIn, room: Resource) -> None:
@@ -142,7 +174,7 @@ def test_holds_open_on_live_ones(as_role: SignIn, room: Resource) -> None:
     live, done = place(room, 10), confirmed(room, 14)
     browser = as_role("clerk")
     assert listed(browser, Hold) == [live.pk]
-    assert listed(browser, Hold, holds="confirmed") == [done.hold.pk]
+    assert listed(browser, Hold, holds="confirmed") == [done.holds.get().pk]
     assert len(listed(browser, Hold, holds="all")) == 2
 
 

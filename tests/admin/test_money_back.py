@@ -111,7 +111,7 @@ def refused(booking: Booking) -> Refund:
     """A refund that Stripe will not make."""
     from tests.money.refunds_support import ask
 
-    (refund,) = ask(booking.hold).refunds
+    (refund,) = ask(booking.holds.get()).refunds
     move_refund(refund, "needs_attention", last_error="insufficient balance", next_try_at=None)
     return refund
 

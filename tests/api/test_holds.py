@@ -43,6 +43,7 @@ def test_a_claim_answers_with_the_hold_and_its_booking(api: Api, room: Resource)
             ],
             "total": {"amount_minor": 6750, "currency": "NZD"},
         },
+        "change": None,
     }
     assert (booking.email, booking.name) == ("ana@example.test", "Ana")
     assert hold.expires_at - hold.created_at == timedelta(minutes=15)

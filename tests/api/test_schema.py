@@ -27,6 +27,7 @@ CONTRACT = {
     "/api/v1/bookings/{booking_id}": {"get"},
     "/api/v1/bookings/{booking_id}/events": {"get"},
     "/api/v1/bookings/{booking_id}/cancel": {"post"},
+    "/api/v1/bookings/{booking_id}/reschedule": {"post"},
     "/api/v1/bookings/{booking_id}/refunds": {"get", "post"},
 }
 

@@ -135,6 +135,51 @@ def block(resource: Resource, start: float = 9, end: float = 10, **columns: Any)
     return insert("bookings_block", **{**values, **columns})
 
 
+def hold(resource: Resource, booking_id: UUID, **columns: Any) -> UUID:
+    values = {
+        "workspace_id": resource.workspace_id,
+        "booking_id": booking_id,
+        "token": str(new_id()),
+        "state": "active",
+        "version": 0,
+        "created_at": at(0, days=0),
+        "expires_at": at(1, days=0),
+        "lapses_at": at(1, days=0),
+        "ended_because": "",
+        "has_open_checkout": False,
+        "visitor": "",
+    }
+    return insert("holds_hold", **{**values, **columns})
+
+
+def due(resource: Resource, booking_id: UUID, **columns: Any) -> UUID:
+    values = {
+        "workspace_id": resource.workspace_id,
+        "booking_id": booking_id,
+        "purpose": "booking",
+        "amount_minor": 4500,
+        "currency": "NZD",
+        "created_at": at(0, days=0),
+    }
+    return insert("payments_due", **{**values, **columns})
+
+
+def change(booking_id: UUID, **columns: Any) -> UUID:
+    """A pending change of a booking, to the hour after the one it has."""
+    values = {
+        "booking_id": booking_id,
+        "state": "pending",
+        "version": 0,
+        "base_version": 1,
+        "lines": "[]",
+        "starts_at": at(9),
+        "ends_at": at(11),
+        "difference_minor": 4500,
+        "created_at": at(0, days=0),
+    }
+    return insert("bookings_change", **{**values, **columns})
+
+
 def move(table: str, row_id: UUID, state: str, **columns: Any) -> None:
     """UPDATE a state with the version one higher, unless `version` says otherwise."""
     sets = ["state = %s"]

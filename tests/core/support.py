@@ -51,6 +51,7 @@ def lapse(held: Hold, seconds: int = 1) -> None:
         cursor.execute(
             "UPDATE bookings_occupancy SET lapses_at = h.lapses_at FROM holds_hold h"
             " WHERE h.booking_id = bookings_occupancy.booking_id AND h.id = %s"
+            " AND bookings_occupancy.change_id IS NOT DISTINCT FROM h.change_id"
             " AND released_at IS NULL AND bookings_occupancy.lapses_at IS NOT NULL",
             [held.pk],
         )

@@ -260,28 +260,11 @@ def test_what_was_given_up_is_never_revived(room, ended):
             raw.move("bookings_booking", booking_id, state)
 
 
-def _hold_row(room, booking_id, **columns):
-    values = {
-        "workspace_id": room.workspace_id,
-        "booking_id": booking_id,
-        "token": str(new_id()),
-        "state": "active",
-        "version": 0,
-        "created_at": at(0, days=0),
-        "expires_at": at(1, days=0),
-        "lapses_at": at(1, days=0),
-        "ended_because": "",
-        "has_open_checkout": False,
-        "visitor": "",
-    }
-    return raw.insert("holds_hold", **{**values, **columns})
-
-
 def test_holds_are_guarded_alike(room):
     booking_id = raw.booking(room)
     with refused("hold_first_state"):
-        _hold_row(room, booking_id, state="confirmed")
-    hold_id = _hold_row(room, booking_id)
+        raw.hold(room, booking_id, state="confirmed")
+    hold_id = raw.hold(room, booking_id)
     with refused("hold_version"):
         raw.move("holds_hold", hold_id, "released", version=0)
     raw.move("holds_hold", hold_id, "released")
@@ -473,24 +456,12 @@ def test_holds_and_dues_stay_within_their_bookings_workspace(room):
     booking_id = raw.booking(room)
     elsewhere = make_room().workspace_id
     with refused("hold_within_workspace"):
-        _hold_row(room, booking_id, workspace_id=elsewhere)
+        raw.hold(room, booking_id, workspace_id=elsewhere)
     with refused("due_within_workspace"):
-        _due(room, booking_id, workspace_id=elsewhere)
+        raw.due(room, booking_id, workspace_id=elsewhere)
 
 
 # --- Money --------------------------------------------------------------------------------------
-
-
-def _due(room, booking_id, **columns):
-    values = {
-        "workspace_id": room.workspace_id,
-        "booking_id": booking_id,
-        "purpose": "booking",
-        "amount_minor": 4500,
-        "currency": "NZD",
-        "created_at": at(0, days=0),
-    }
-    return raw.insert("payments_due", **{**values, **columns})
 
 
 def _checkout(due_id, attempt=1, **columns):
@@ -542,7 +513,7 @@ def _payment(due_id, checkout_id, **columns):
 def _paid(room):
     """A pending booking with every row of money and an event; returns the payment's id."""
     booking_id = raw.booking_of(raw.taken(room))
-    _hold_row(room, booking_id)
+    raw.hold(room, booking_id)
     raw.insert(
         "bookings_bookingevent",
         booking_id=booking_id,
@@ -558,7 +529,7 @@ def _paid(room):
         request_id="",
         data="{}",
     )
-    due_id = _due(room, booking_id)
+    due_id = raw.due(room, booking_id)
     return _payment(due_id, _checkout(due_id))
 
 
@@ -622,7 +593,7 @@ def test_a_booking_owes_once(room):
     _paid(room)
     ((booking_id,),) = sql("SELECT id FROM bookings_booking")
     with refused("due_once_per_purpose", UNIQUE):
-        _due(room, booking_id)
+        raw.due(room, booking_id)
 
 
 def _expired(room):
@@ -670,4 +641,4 @@ def test_times_are_in_order(room):
     with refused("line_window_in_order"):
         raw.line(booking_id, room, starts_at=at(9), ends_at=at(9))
     with refused("hold_times_in_order"):
-        _hold_row(room, booking_id, lapses_at=at(1, days=0) - timedelta(seconds=1))
+        raw.hold(room, booking_id, lapses_at=at(1, days=0) - timedelta(seconds=1))

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings import lock_objects as bookings_locks
 from bookings.models import Booking, BookingEvent
 from bookings.services import note
-from bookings.states import BOOKING_STATES
+from bookings.states import BOOKING_STATES, CHANGE_STATES
 from config.kernel import clock, effects, locks, rows
 from config.kernel.context import SYSTEM
 from config.kernel.database_errors import translated
@@ -182,6 +182,7 @@ def test_a_deadlocks_victim_is_tried_once_more():
 
 MACHINES = {
     "bookings_booking": BOOKING_STATES,
+    "bookings_change": CHANGE_STATES,
     "holds_hold": HOLD_STATES,
     "payments_checkout": CHECKOUT_STATES,
     "payments_payment": PAYMENT_STATES,

@@ -42,7 +42,7 @@ def booking():
 
 def confirmed(booking) -> Booking:
     with transaction.atomic():
-        services.confirm_unpaid(lock_hold(booking.hold.pk), SOMEBODY)
+        services.confirm_unpaid(lock_hold(booking.holds.get().pk), SOMEBODY)
     return Booking.objects.get(pk=booking.pk)
 
 

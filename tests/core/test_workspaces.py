@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 
 from members import staffing, workspaces
 from members.models import Member, Notification, Staff, Workspace
+from members.rules import validate_currency
 
 pytestmark = pytest.mark.django_db
 GIVEN = {
@@ -93,3 +94,10 @@ def test_the_command_refuses_in_a_sentence(wrong):
     assert "Traceback" not in str(caught.value)
     assert len(str(caught.value)) > 10
     assert not Workspace.objects.exists()
+
+
+@pytest.mark.parametrize("currency", ["ISK", "MGA", "UGX"])
+def test_currencies_that_stripe_counts_differently_are_refused(currency: str) -> None:
+    """Five krónur are 5 to us and 500 to Stripe: the price would be wrong a hundredfold."""
+    with pytest.raises(ValidationError, match="Stripe"):
+        validate_currency(currency)

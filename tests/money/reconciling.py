@@ -7,13 +7,35 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 from django.db import connection
 
+from config.kernel import clock
 from payments.models import CheckRun, Finding
 from payments.reconciler import registry, runner
+from payments.reconciler.stripe_objects import OpenSessions, StripePayments, UndeliveredEvents
 from tests.servers import servers
+from tests.support.sandbox import SandboxClient, eventually
 
 NO_WAIT = timedelta(seconds=-5)
+
+
+def judge_from_now(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxClient) -> None:
+    """What happened a moment ago is judged too; what other tests left at Stripe is not."""
+    for each in (StripePayments, OpenSessions, UndeliveredEvents):
+        monkeypatch.setattr(each, "settles_within", NO_WAIT)
+    newest = sandbox.api("GET", "/v1/payment_intents?limit=1").json()["data"]
+    began = int(clock.now().timestamp())
+    if newest and newest[0]["created"] >= began:
+        began += 1
+        eventually(lambda: clock.now().timestamp() >= began)
+    for check_class in (StripePayments, UndeliveredEvents):
+        monkeypatch.setattr(check_class, "start", begins_at(check_class.start, began))
+
+
+def begins_at(start: Any, began: int) -> Any:
+    """A check's `start`, of a pass over what Stripe made from that second on."""
+    return lambda self, **options: start(self, **options) | {"from": began}
 
 
 def check(name: str, **options: Any) -> CheckRun:

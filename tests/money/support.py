@@ -41,7 +41,8 @@ def start(held: Hold) -> Checkout:
 
 def latest(held: Hold) -> Checkout:
     """The newest Checkout of a hold."""
-    return Checkout.objects.filter(due__booking_id=held.booking_id).latest("attempt")
+    of_hold = Checkout.objects.filter(due__booking_id=held.booking_id, due__change=held.change_id)
+    return of_hold.latest("attempt")
 
 
 def pay(sandbox: SandboxClient, checkout: Checkout, outcome: str = "pay") -> None:

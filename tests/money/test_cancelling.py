@@ -84,10 +84,10 @@ def test_the_policy_is_the_one_it_was_booked_under() -> None:
 
 def test_what_was_given_back_before_counts() -> None:
     booking = booked()
-    ask(booking.hold, 1000)
+    ask(booking.holds.get(), 1000)
     assert in_minor(booking, hours=72) == (3500, 0, 3500, 0)
     assert in_minor(booking, hours=30) == (1250, 2250, 1250, 0)
-    ask(booking.hold, 2000)
+    ask(booking.holds.get(), 2000)
     assert in_minor(booking, hours=30) == (0, 1500, 0, 0)
 
 
@@ -160,7 +160,7 @@ def test_many_cancel_at_once_and_the_money_moves_once() -> None:
 
 def test_what_has_changed_since_it_was_shown_cancels_nothing() -> None:
     booking = booked()
-    ask(booking.hold, 1000)
+    ask(booking.holds.get(), 1000)
     with pytest.raises(RefundChanged) as refused:
         cancelling.cancel(booking_id=booking.pk, actor=ANA, expects_minor=4500)
     assert refused.value.data == {"given_back_minor": 3500}
@@ -262,7 +262,7 @@ def test_a_mixed_payment_goes_to_the_card_first() -> None:
 
 def test_as_credit_the_credit_spent_comes_back_first() -> None:
     booking, account = mixed()
-    ask(booking.hold, 2000, to="credit")
+    ask(booking.holds.get(), 2000, to="credit")
     assert CreditEntry.objects.get(kind="returned").amount_minor == 1500
     refund = Refund.objects.get()
     assert (refund.to, refund.amount_minor, refund.state) == ("credit", 500, "succeeded")
@@ -273,7 +273,7 @@ def test_as_credit_the_credit_spent_comes_back_first() -> None:
 def test_a_guest_becomes_a_member_to_be_credited() -> None:
     booking = booked()
     assert not Member.objects.filter(email="ana@example.test").exists()
-    ask(booking.hold, to="credit")
+    ask(booking.holds.get(), to="credit")
     account = CreditAccount.objects.get(member__email="ana@example.test")
     assert (account.balance_minor, account.workspace_id) == (4500, booking.workspace_id)
     mail = Notification.objects.get(kind="refund").payload
@@ -284,5 +284,5 @@ def test_without_an_address_there_is_nobody_to_credit() -> None:
     booking = booked()
     Booking.objects.filter(pk=booking.pk).update(email="")
     with pytest.raises(NobodyToCredit):
-        ask(booking.hold, to="credit")
+        ask(booking.holds.get(), to="credit")
     assert not Refund.objects.exists()

@@ -45,6 +45,9 @@ PATIENT = {"STRIPE_READ_TIMEOUT": "120"}
 CAPTURE = "payment_intents.capture"
 VOID = "payment_intents.cancel"
 CREATE = "checkout.sessions.create"
+EXPIRE = "checkout.sessions.expire"
+
+BACK = {"success_url": "https://shop.test/back", "cancel_url": "https://shop.test/no"}
 
 
 class Plant:
@@ -220,8 +223,7 @@ def test_killed_while_creating_a_session(plant: Plant) -> None:
     for way in WAYS:
         held = found["web", way] = hold(line(room_charging(sandbox, "direct")))
         withhold(sandbox, way, CREATE, held)
-        body = {"success_url": "https://shop.test/back", "cancel_url": "https://shop.test/no"}
-        plant.ask("POST", held, "/checkout", json=body)
+        plant.ask("POST", held, "/checkout", json=BACK)
     for way in WAYS:
         found["worker", way] = never_opened(sandbox)
         withhold(sandbox, way, CREATE, found["worker", way])
@@ -255,11 +257,10 @@ def test_a_browser_that_asks_again_after_the_crash_gets_the_same_session(plant: 
     withhold(plant.sandbox, "hang_after", CREATE, held)
     _, secret = make_api_key(workspace=held.workspace)
     headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one and the same"}
-    body = {"success_url": "https://shop.test/back", "cancel_url": "https://shop.test/no"}
 
     def ask(web: Instance) -> httpx.Response:
         url = f"{web.url}/api/v1/holds/{held.pk}/checkout"
-        return httpx.post(url, json=body, headers=headers, timeout=60)
+        return httpx.post(url, json=BACK, headers=headers, timeout=60)
 
     with ThreadPoolExecutor(1) as browser:
         lost = browser.submit(ask, plant.web)
@@ -274,6 +275,70 @@ def test_a_browser_that_asks_again_after_the_crash_gets_the_same_session(plant: 
     assert answer.json()["checkout_url"] == latest(held).url
     repeated = ask(plant.web)
     assert (repeated.json(), repeated.headers["Idempotent-Replayed"]) == (answer.json(), "true")
+
+
+# --- Expiring a session -------------------------------------------------------------------------
+
+
+def closing(plant: Plant, who: str, way: str) -> Hold:
+    """A hold whose open page is being closed: by the worker at its end, or let go by the web."""
+    held = hold(line(room_charging(plant.sandbox, "direct")))
+    assert start(held).state == "open"
+    withhold(plant.sandbox, way, EXPIRE, held)
+    if who == "web":
+        plant.ask("DELETE", held)
+    else:
+        lapse(held)
+        app.send_task("payments.close_ended", [str(latest(held).pk)])
+    return held
+
+
+def crash_while_expiring(plant: Plant) -> dict[tuple[str, str], Hold]:
+    """Both close a page each, done at Stripe or not, and lose power."""
+    found = {(who, way): closing(plant, who, way) for way in WAYS for who in ("worker", "web")}
+    kept = plant.withheld(EXPIRE, 4)
+    assert sorted(request["effect_done"] for request in kept) == [False, False, True, True]
+    plant.lose_power()
+    return found
+
+
+def test_killed_while_expiring_a_session(plant: Plant) -> None:
+    """A hold whose time was up ends; one that was being let go is kept until it is asked again."""
+    found = crash_while_expiring(plant)
+    assert {latest(held).state for held in found.values()} == {"open"}
+    assert {state_of(held) for held in found.values()} == {("active", "pending_payment")}
+
+    heal(2)
+
+    asked_again = plant.web.start()
+    for (who, way), held in found.items():
+        if who == "web":
+            assert state_of(held) == ("active", "pending_payment"), way
+            _, secret = make_api_key(workspace=held.workspace)
+            url = f"{asked_again.url}/api/v1/holds/{held.pk}"
+            answer = httpx.delete(url, headers={"Authorization": f"Bearer {secret}"}, timeout=60)
+            assert answer.status_code == 204, answer.text
+        over = "expired" if who == "worker" else "released"
+        assert state_of(held) == (over, over), way
+        assert latest(held).state == "expired"
+        assert [s["status"] for s in sessions(plant.sandbox, held)] == ["expired"]
+        assert intents_of(plant.sandbox, held) == []
+        assert not Payment.objects.filter(due__booking_id=held.booking_id).exists()
+        hold(line(held.booking.lines.get().resource))  # the slot is anybody's again
+
+
+def test_paid_while_its_page_was_being_closed_and_the_power_went(plant: Plant) -> None:
+    """The member was faster than the call that nobody will hear of: the slot is theirs."""
+    found = [closing(plant, who, "hang_before") for who in ("worker", "web")]
+    plant.withheld(EXPIRE, 2)
+    for held in found:
+        pay(plant.sandbox, latest(held))
+    plant.lose_power()
+
+    heal(2)
+
+    for held in found:
+        assert_paid_once(plant.sandbox, held)
 
 
 # --- Refunds ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM, Actor, request_id
 from config.kernel.errors import InvalidInput, NotFound
 from config.kernel.ids import new_id
+from members.idempotency import IdempotencyKeyReused
 from members.models import Member, Workspace
 from payments import credits as ledger
 from payments import tasks
@@ -258,9 +259,9 @@ def test_one_account_that_fails_does_not_keep_the_others(
 
 
 def test_the_beat_task_expires_by_the_databases_clock(workspace: Workspace, ana: Member) -> None:
-    give(workspace, ana, 100, expires_at=soon(0.05))
+    give(workspace, ana, 100, expires_at=soon(1))
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.1)")
+        cursor.execute("SELECT pg_sleep(1.1)")
     assert left(workspace, ana) == 0, "what has just expired is not offered any more"
     assert CreditAccount.objects.get().balance_minor == 100
     assert tasks.expire_credit() == 1
@@ -289,3 +290,13 @@ def set_balance(account: CreditAccount, minor: int) -> None:
             "UPDATE payments_creditaccount SET balance_minor = %s WHERE id = %s",
             [minor, account.pk],
         )
+
+
+def test_a_key_of_another_amount_is_not_answered_with_the_old_entry(
+    workspace: Workspace, ana: Member
+) -> None:
+    first = give(workspace, ana, 1000, key="once")
+    assert give(workspace, ana, 1000, key="once") == first
+    with pytest.raises(IdempotencyKeyReused):
+        give(workspace, ana, 9000, key="once")
+    assert ledger.balance(workspace=workspace, member=ana).amount_minor == 1000

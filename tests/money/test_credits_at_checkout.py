@@ -1,12 +1,14 @@
 """Credit at checkout: debited with the row, given back once, never spent twice."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 
 from bookings.models import Resource
+from config.kernel import clock
 from config.kernel.context import SYSTEM, Actor
 from holds.claims import Claimant
 from holds.models import Hold
@@ -31,6 +33,7 @@ from tests.money.support import (
     mails,
     pay,
     payment_of,
+    room_charging,
     sessions,
     settle,
 )
@@ -447,3 +450,41 @@ def test_what_was_spent_is_given_back_by_decision_once(room: Resource, ana: Memb
     with pytest.raises(NotEnoughCredit), transaction.atomic():
         decide(2501, "cancel:2")
     assert left(room, ana) == 2000
+
+
+def test_respent_credit_comes_back_when_the_capture_fails(
+    sandbox: SandboxClient, room: Resource, ana: Member
+) -> None:
+    """Given back once already, when its session seemed never to have been made."""
+    held = held_by(ana, room)
+    sandbox.fault("error_500_after", match={"operation": "checkout.sessions.create"})
+    with pytest.raises(stripe_api.StripeDown):
+        start(held, 1000)
+    checkout = latest(held)
+    assert (checkout.state, left(room, ana)) == ("abandoned", 1000)
+    listed = sandbox.api("GET", "/v1/checkout/sessions?limit=10").json()["data"]
+    (made,) = [s for s in listed if (s["metadata"] or {}).get("checkout") == str(checkout.pk)]
+    assert sandbox.pay(made["url"]).status_code == 303
+    checkouts.adopt(checkout.pk, made["id"], made["url"])
+    sandbox.fault("capture_fails", match={"operation": "payment_intents.capture"})
+    assert settle(checkout) == "confirmed"
+    heal()
+    assert payment_of(checkout).state == "capture_failed"
+    assert left(room, ana) == 1000
+
+
+def test_credit_comes_back_from_an_account_that_cut_us_off(sandbox: SandboxClient) -> None:
+    room = room_charging(sandbox, "direct")
+    ana = MemberFactory(email="ana@example.test")
+    give(room, ana, 1000)
+    held = held_by(ana, room)
+    start(held, 1000)
+    sandbox.switch_account(room.workspace.stripe_account_id, authorised=False)
+    lapse(held)
+    expire_lapsed()
+    heal()
+    assert left(room, ana) == 0, "its session may still be paid"
+    Checkout.objects.update(expires_at=clock.now() - timedelta(days=3))
+    heal()
+    assert latest(held).state == "expired"
+    assert left(room, ana) == 1000

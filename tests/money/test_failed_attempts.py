@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -11,6 +13,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from bookings.models import Booking, Resource
+from payments import attempts
 from payments.attempts import MARK
 from payments.models import FailedAttempt
 from tests.api.client import Api, claim
@@ -187,3 +190,39 @@ def test_a_body_that_makes_no_sense_is_kept_without_lines(room: Resource, api: A
         assert attempts.take_in(said, is_from_log=True) is not None
     kept = FailedAttempt.objects.get()
     assert (kept.lines, kept.quoted_minor, kept.email) == ([], None, "")
+
+
+def said_of(room: Resource, email: str, **asked: str) -> dict[str, object]:
+    """What the log has of somebody's attempt at tomorrow from nine to ten."""
+    return {
+        "id": str(uuid4()),
+        "what": "hold",
+        "at": datetime.now(UTC).isoformat(),
+        "status": 503,
+        "code": "temporarily_unavailable",
+        "request_id": "r",
+        "key": "",
+        "member": None,
+        "visitor": "v",
+        "address": {"slug": room.workspace.slug, "resource_slug": room.slug},
+        "asked": {
+            "start": tomorrow(9).isoformat(),
+            "end": tomorrow(10).isoformat(),
+            "email": email,
+        }
+        | asked,
+    }
+
+
+def test_nobody_is_quoted_for_what_could_never_be_booked(room: Resource) -> None:
+    until = (tomorrow(9) + timedelta(days=900)).isoformat()
+    attempts.take_in(said_of(room, "eve@x.test", end=until, quantity="10000"), is_from_log=True)
+    kept = FailedAttempt.objects.get()
+    assert (kept.quoted_minor, kept.lines) == (None, [])
+
+
+def test_a_line_that_cannot_be_taken_in_keeps_no_other_out(room: Resource) -> None:
+    bad = said_of(room, "eve@x.test") | {"status": "five hundred"}
+    lines = [MARK + json.dumps(each) for each in (bad, said_of(room, "ana@x.test"))]
+    assert attempts.from_log(lines) == (1, 0)
+    assert FailedAttempt.objects.get().email == "ana@x.test"

@@ -15,11 +15,13 @@ from holds import services as holds_services
 from holds.claims import Claimant
 from holds.models import Hold
 from holds.services import expire_lapsed
+from members.models import Workspace
 from payments import cancelling, tasks
 from payments.errors import PaymentInProgress
-from payments.models import Payment
+from payments.models import CreditEntry, Finding, Payment
 from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of, tomorrow
 from tests.factories import MemberFactory, ResourceFactory, make_pool, make_room
+from tests.money.reconciling import past_the_guards
 from tests.money.support import (
     assert_never_charged,
     assert_paid_once,
@@ -357,3 +359,26 @@ def test_cancelling_waits_for_a_capture_on_its_way(sandbox: SandboxClient) -> No
     cancelling.cancel(booking_id=held.booking_id, actor=SOMEBODY, reason="Asked by telephone")
     assert state_of(held)[1] == "cancelled"
     assert live(held.booking) == 0
+
+
+def test_goodwill_meant_in_another_currency_stops_no_settlement(sandbox: SandboxClient) -> None:
+    room = make_room()
+    Workspace.objects.filter(pk=room.workspace_id).update(goodwill_credit_minor=500)
+    held = paid_late(sandbox, room)
+    hold(line(room))
+    Workspace.objects.filter(pk=room.workspace_id).update(currency="AUD")
+    assert settle(latest(held)) == "voided"
+    assert not CreditEntry.objects.exists()
+    assert_never_charged(sandbox, held)
+
+
+def test_an_amount_that_differs_is_told_to_staff(sandbox: SandboxClient) -> None:
+    held = hold(line(make_room()))
+    pay(sandbox, start(held))
+    past_the_guards(
+        "UPDATE payments_due SET amount_minor = 9900 WHERE booking_id = %s", held.booking_id
+    )
+    assert settle(latest(held)) == "voided"
+    finding = Finding.objects.get()
+    assert (finding.kind, finding.severity) == ("payment_differs", "high")
+    assert finding.evidence["owed"]["amount_minor"] == 9900

@@ -13,14 +13,18 @@ from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput
 from holds.models import Hold
 from members.models import Notification, Workspace
+from payments import cancelling
 from payments.making_good import services
 from payments.making_good.mails import token_of
 from payments.models import Apology, CreditAccount, CreditEntry, FailedAttempt, Incident
 from tests.core.raw import CHECK, RESTRICT, UNIQUE, refused, sql
 from tests.core.support import hold, line, tomorrow
 from tests.core.threads import together
-from tests.factories import make_room
+from tests.factories import MemberFactory, ResourceFactory, make_room
+from tests.money.refunds_support import paid
+from tests.money.support import heal
 from tests.pages.support import form_to
+from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db
 STAFF = Actor("staff", "1", "Sam")
@@ -172,6 +176,10 @@ def test_two_workers_at_once_tell_nobody_twice():
     assert [a.balance_minor for a in CreditAccount.objects.all()] == [4500] * 6
 
 
+class Killed(BaseException):
+    """The process is gone: nothing of ours catches that."""
+
+
 def test_a_crash_in_between_goes_on_where_it_stopped(monkeypatch):
     room = make_room()
     for number in range(3):
@@ -181,13 +189,13 @@ def test_a_crash_in_between_goes_on_where_it_stopped(monkeypatch):
 
     def crashes(*asked):
         if told:
-            raise RuntimeError("killed")
+            raise Killed
         told.append(tell(*asked))
         return told[-1]
 
     with monkeypatch.context() as crash:
         crash.setattr(services, "_tell", crashes)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Killed):
             services.carry_out(incident.pk)
     assert Apology.objects.count() == 1
     assert Incident.objects.get().next_try_at is not None  # the sweep will come by
@@ -282,3 +290,59 @@ def test_the_command_looks_first_and_then_tells():
         call_command("make_good", "--from", "yesterday", "--to", NINE.isoformat())
     with pytest.raises(CommandError, match="no workspace"):
         call_command("make_good", *window, "--workspace", "nowhere")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_cancelled_by_themselves_is_not_hit(sandbox: SandboxClient) -> None:
+    held = paid(sandbox, make_room())
+    cancelling.cancel_own(booking_id=held.booking_id, actor=Actor("member", "1", "Ana"))
+    heal()
+    now = datetime.now(UTC)
+    found = services.preview(
+        starts_at=now - HOUR,
+        ends_at=now + HOUR,
+        workspace=held.booking.workspace,
+        credit_percent=50,
+    )
+    assert (found.told, found.credit) == ([], {})
+
+
+def test_one_who_cannot_be_told_keeps_nobody_waiting():
+    room = make_room()
+    failed(room, "ann@example.test", quoted_minor=2**62)
+    failed(room, "ann@example.test", quoted_minor=2**62, hours=(11, 12))
+    failed(room, "ben@example.test")
+    incident = services.begin(**the_hour(room.workspace), actor=STAFF, credit_percent=100)
+    services.carry_out(incident.pk)
+    assert [a.email for a in Apology.objects.all()] == ["ben@example.test"]
+    incident.refresh_from_db()
+    assert incident.finished_at is None, "the other is tried again"
+    assert incident.next_try_at is not None
+
+
+def test_those_without_an_address_are_counted_one_by_one():
+    room = make_room()
+    for visitor in ("one", "two"):
+        failed(room, "", visitor=visitor)
+    assert len(services.preview(**the_hour(room.workspace)).nameless) == 2
+
+
+def test_credit_goes_to_the_address_not_to_who_typed_it():
+    room = make_room()
+    eve = MemberFactory(email="eve@example.test")
+    failed(room, "ana@example.test", member=eve)
+    made_good(room.workspace, credit_percent=10)
+    entry = CreditEntry.objects.get()
+    assert entry.account.member.email == "ana@example.test"
+
+
+def test_served_counts_every_wish_not_the_last_alone():
+    room, other = make_room(), None
+    other = ResourceFactory(workspace=room.workspace)
+    failed(room)
+    failed(other, minutes=6)
+    hold(line(room))
+    hold(line(other))
+    Booking.objects.update(created_at=NINE + HOUR)
+    (hit,) = services.preview(**the_hour(room.workspace)).served
+    assert hit.email == "ana@example.test"

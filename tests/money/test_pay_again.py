@@ -11,12 +11,15 @@ from django.test import Client
 from bookings.models import Booking
 from config.kernel import clock
 from config.kernel.context import SYSTEM
+from holds.claims import Claimant
 from holds.models import Hold
-from payments import cancelling, pay_again, tasks
+from members.models import Notification
+from payments import cancelling, checkouts, pay_again, tasks
+from payments.credits import issue
 from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
 from payments.models import Checkout, Due, Finding, Payment
 from tests.core.support import SOMEBODY, hold, line, live, state_of
-from tests.factories import make_room
+from tests.factories import MemberFactory, make_room
 from tests.money.support import (
     booking_of,
     heal,
@@ -241,7 +244,7 @@ def test_before_the_deadline_nothing_is_cancelled(sandbox: SandboxClient) -> Non
     make_due()
 
     assert tasks.sweep()["unpaid"] == 0
-    assert pay_again.give_up(held.booking_id) is False
+    assert pay_again.give_up(due_of(held).pk) is False
     assert state_of(held)[1] == "confirmed"
 
 
@@ -250,7 +253,7 @@ def test_paid_in_the_last_second_and_unsettled_is_kept(sandbox: SandboxClient) -
     sandbox.pay(again(held))
     deadline_passes(held)
 
-    assert pay_again.give_up(held.booking_id) is False
+    assert pay_again.give_up(due_of(held).pk) is False
     heal()
 
     assert state_of(held)[1] == "confirmed"
@@ -265,7 +268,7 @@ def test_the_last_second_goes_one_way_only(sandbox: SandboxClient, winner: str) 
     deadline_passes(held)
     sandbox.fault("pay_and_expire", winner=winner, match={"session": latest(held).session_id})
 
-    pay_again.give_up(held.booking_id)
+    pay_again.give_up(due_of(held).pk)
     heal(2)
 
     if winner == "pay":
@@ -285,7 +288,7 @@ def test_paid_after_it_was_given_up_is_not_charged(sandbox: SandboxClient) -> No
     fault = sandbox.fault(
         "error_500_before", times=None, match={"operation": "checkout.sessions.expire"}
     )
-    assert pay_again.give_up(held.booking_id) is True
+    assert pay_again.give_up(due_of(held).pk) is True
     sandbox.pay(url)
     sandbox.clear(fault)
     heal(2)
@@ -334,3 +337,24 @@ def test_who_cancels_meanwhile_owes_nothing_and_is_not_filed(sandbox: SandboxCli
     assert mails(held).count("cancellation") == 1
     assert not Finding.objects.exists()
     assert SYSTEM.kind not in [e.actor_kind for e in held.booking.events.filter(kind="cancelled")]
+
+
+def test_the_mail_asks_for_what_paying_again_costs(sandbox: SandboxClient) -> None:
+    """The credit of the payment that failed is the member's again: the card is asked for all."""
+    room = make_room()
+    ana = MemberFactory(email="ana@example.test")
+    issue(
+        workspace=room.workspace, member=ana, amount_minor=1000,
+        reason="Sorry", source="test", key="g", actor=SYSTEM,
+    )  # fmt: skip
+    held = hold(line(room), claimant=Claimant(member=ana, email=ana.email))
+    checkouts.start(
+        hold_id=held.pk, success_url=HERE, cancel_url=HERE, actor=SYSTEM, credit_minor=1000
+    )
+    pay(sandbox, latest(held))
+    sandbox.fault("capture_fails", match={"operation": "payment_intents.capture"})
+    assert settle(latest(held)) == "confirmed"
+    heal()
+    again(held)
+    assert latest(held).amount_minor == 4500
+    assert "NZ$45.00" in Notification.objects.get(kind="capture_failed").payload["text"]

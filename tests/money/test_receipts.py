@@ -132,7 +132,7 @@ def test_credit_that_was_spent_and_given_back_has_a_note_too() -> None:
     from tests.money.test_cancelling import mixed
 
     booking, _ = mixed()
-    ask(booking.hold, 1500, to="credit")
+    ask(booking.holds.get(), 1500, to="credit")
     (note,) = receipts.of_booking(booking)
     assert (note.kind, note.refund, note.content["parts"]) == (
         "refund",

@@ -12,13 +12,14 @@ from members.models import Workspace
 from payments import checkouts, stripe_api
 from payments.models import Checkout, CheckRun, Finding, Payment, Refund, Signal
 from payments.reconciler import registry, runner
-from payments.reconciler.stripe_objects import OpenSessions, StripePayments, UndeliveredEvents
+from payments.reconciler.stripe_objects import StripePayments
 from tests.core.support import hold, lapse, line, state_of
 from tests.factories import make_room
 from tests.money.reconciling import (
-    NO_WAIT,
     assert_told_once,
+    begins_at,
     check,
+    judge_from_now,
     only_finding,
     open_findings,
     past_the_guards,
@@ -34,27 +35,14 @@ from tests.money.support import (
     settle,
     start,
 )
-from tests.support.sandbox import SandboxClient, eventually
+from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxClient) -> None:
-    """What happened a moment ago is judged too; what other tests left at Stripe is not."""
-    for each in (StripePayments, OpenSessions, UndeliveredEvents):
-        monkeypatch.setattr(each, "settles_within", NO_WAIT)
-    newest = sandbox.api("GET", "/v1/payment_intents?limit=1").json()["data"]
-    began = int(clock.now().timestamp())
-    if newest and newest[0]["created"] >= began:
-        began += 1
-        eventually(lambda: clock.now().timestamp() >= began)
-    for check_class in (StripePayments, UndeliveredEvents):
-        monkeypatch.setattr(check_class, "start", _from(check_class.start, began))
-
-
-def _from(start: Any, began: int) -> Any:
-    return lambda self, **options: start(self, **options) | {"from": began}
+    judge_from_now(monkeypatch, sandbox)
 
 
 def paid(sandbox: SandboxClient, charges: str = "platform") -> Hold:
@@ -123,7 +111,7 @@ def test_it_stays_told_when_its_window_has_passed(
     stranger(sandbox)
     check("stripe_payments")
     later = int(clock.now().timestamp()) + 2
-    monkeypatch.setattr(StripePayments, "start", _from(StripePayments.start, later))
+    monkeypatch.setattr(StripePayments, "start", begins_at(StripePayments.start, later))
     run = check("stripe_payments")
     assert (run.looked_at, run.found) == (0, 0)
     only_finding("unexplained_payment")

@@ -69,7 +69,7 @@ def test_a_press_cancels_once_and_gives_exactly_that_back(client: Client, bookin
 
 def test_what_has_changed_meanwhile_is_shown_anew(client: Client, booking: Booking) -> None:
     form = form_to(client.get(address(booking)), "/cancel/")
-    ask(booking.hold, 500)
+    ask(booking.holds.get(), 500)
     answer = send(client, form)
     assert answer.status_code == 409
     words = text(answer)

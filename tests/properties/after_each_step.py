@@ -24,6 +24,11 @@ MOVES = {
         "active": {"confirmed", "released", "expired"},
         "expired": {"confirmed"},
     },
+    "change": {
+        "": {"pending"},
+        "pending": {"committed", "released", "expired"},
+        "expired": {"committed"},
+    },
     "payment": {
         "": {"created"},
         "created": {"processing", "authorised", "failed"},
@@ -43,6 +48,8 @@ MOVES = {
 _ROWS = """
     SELECT 'booking', id, state, version, '' FROM bookings_booking WHERE workspace_id = ANY(%(w)s)
     UNION ALL SELECT 'hold', id, state, version, '' FROM holds_hold WHERE workspace_id = ANY(%(w)s)
+    UNION ALL SELECT 'change', c.id, c.state, c.version, '' FROM bookings_change c
+      JOIN bookings_booking b ON b.id = c.booking_id WHERE b.workspace_id = ANY(%(w)s)
     UNION ALL SELECT 'payment', p.id, p.state, p.version, p.verdict FROM payments_payment p
       JOIN payments_due d ON d.id = p.due_id WHERE d.workspace_id = ANY(%(w)s)
     UNION ALL SELECT 'refund', r.id, r.state, r.version, '' FROM payments_refund r
@@ -61,7 +68,8 @@ _STANDING = """
       EXISTS (SELECT 1 FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
               WHERE d.booking_id = b.id AND r.state = 'needs_attention'),
       EXISTS (SELECT 1 FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
-              WHERE d.booking_id = b.id AND r."to" = 'card')
+              WHERE d.booking_id = b.id AND r."to" = 'card'),
+      h.change_id IS NOT NULL
     FROM holds_hold h JOIN bookings_booking b ON b.id = h.booking_id
     WHERE h.workspace_id = ANY(%s) ORDER BY b.id
 """
@@ -80,6 +88,7 @@ class Standing:
     owes_again: bool
     refunds_wait: bool
     refunds: bool
+    is_change: bool
 
 
 @dataclass
@@ -96,7 +105,7 @@ def look(world: World, seen: Seen) -> list[Standing]:
     """
     found = {
         (kind, pk): (state, version, fixed)
-        for kind, pk, state, version, fixed in sql(_ROWS.replace("%(w)s", "%s"), *[_ids(world)] * 5)
+        for kind, pk, state, version, fixed in sql(_ROWS.replace("%(w)s", "%s"), *[_ids(world)] * 6)
     }
     assert not set(seen.rows) - set(found), "history is gone"
     for key, now in found.items():

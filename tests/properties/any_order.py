@@ -1,9 +1,4 @@
-"""The machine: every rule there is, in any order.
-
-A rule for a change of a booking (a paid reschedule, an extension) belongs beside these, in a file
-`changing.py`: claim its new windows, pay, let it lapse, with `upset` like the others. What a change
-owes and gives back enters the model in `money.py` (`expected`), and its due in `money_checks.py`.
-"""
+"""The machine: every rule there is, in any order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +11,7 @@ from holds.models import Hold
 from payments import settlement, stripe_api
 from payments.models import Checkout, Signal
 from tests.properties.booking import Booking, person, some_lines, workspace
+from tests.properties.changing import Changing
 from tests.properties.giving_back import GivingBack
 from tests.properties.paying import Paying
 from tests.properties.tending import Tending
@@ -25,8 +21,8 @@ STAGES = ["held", "open", "paid", "paid later", "decided", "confirmed", "confirm
 beginning = st.tuples(person, workspace, some_lines, st.sampled_from(STAGES))
 
 
-class AnyOrder(Booking, Paying, GivingBack, Tending):
-    """Booking, paying, giving back and tending, interleaved by hypothesis."""
+class AnyOrder(Booking, Paying, Changing, GivingBack, Tending):
+    """Booking, paying, changing, giving back and tending, interleaved by hypothesis."""
 
     @initialize(beginnings=st.lists(beginning, min_size=1, max_size=4))
     def begin(self, beginnings: list[Any]) -> None:

@@ -139,8 +139,12 @@ class Booking(Machine):
 
     def _cancelled(self, hold: Hold, back: Back | None) -> Any:
         if back is None:
-            return cancelling.cancel_own(booking_id=hold.booking_id, actor=SOMEBODY)
-        return cancelling.cancel(booking_id=hold.booking_id, actor=STAFF, back=back)
+            return holding.placed(
+                lambda: cancelling.cancel_own(booking_id=hold.booking_id, actor=SOMEBODY)
+            )
+        return holding.placed(
+            lambda: cancelling.cancel(booking_id=hold.booking_id, actor=STAFF, back=back)
+        )
 
     # --- What else befalls a slot -----------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What every rule of the machine shares: a world, a way to act, and what is true after each step.
 
-The rules stand beside each other in `booking.py`, `paying.py`, `giving_back.py` and `tending.py`;
-`AnyOrder` (in `any_order.py`) has them all.
+The rules stand beside each other in `booking.py`, `paying.py`, `changing.py`, `giving_back.py` and
+`tending.py`; `AnyOrder` (in `any_order.py`) has them all.
 """
 
 import logging

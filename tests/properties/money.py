@@ -13,7 +13,8 @@ from tests.core.raw import sql
 
 # Everything about one due that its sum is made of.
 _OF_DUE = """
-    SELECT d.id, d.amount_minor, d.settled_at IS NOT NULL, b.id, b.state,
+    SELECT d.id, d.amount_minor, d.settled_at IS NOT NULL, b.id,
+      CASE WHEN c.id IS NULL OR c.state = 'committed' THEN b.state ELSE c.state END,
       coalesce((SELECT sum(p.amount_minor) FROM payments_payment p WHERE p.due_id = d.id
                 AND p.state = 'captured' AND p.verdict = 'capture'), 0),
       coalesce((SELECT sum(r.amount_minor) FROM payments_refund r
@@ -28,13 +29,18 @@ _OF_DUE = """
       coalesce((SELECT -sum(e.amount_minor) FROM payments_creditentry e WHERE e.due_id = d.id
                 AND e.kind IN ('spend', 'returned')), 0),
       coalesce((SELECT sum(e.amount_minor) FROM payments_creditentry e WHERE e.due_id = d.id
-                AND e.kind = 'returned' AND e.source = 'refund'), 0),
+                AND e.kind = 'returned' AND e.source IN ('refund', 'change')), 0),
       coalesce((SELECT sum(e.amount_minor) FROM payments_creditentry e WHERE e.due_id = d.id
                 AND e.kind = 'refund'), 0),
       coalesce((SELECT sum(x.amount_minor) FROM payments_dispute x
                 JOIN payments_payment p ON p.id = x.payment_id WHERE p.due_id = d.id
-                AND x.status IN ('needs_response', 'under_review', 'lost')), 0)
+                AND x.status IN ('needs_response', 'under_review', 'lost')), 0),
+      coalesce((SELECT sum(r.amount_minor) FROM payments_refund r WHERE r.due_id = d.id
+                AND r.cause = 'change' AND r.state <> 'failed'), 0)
+      + coalesce((SELECT sum(e.amount_minor) FROM payments_creditentry e WHERE e.due_id = d.id
+                  AND e.kind = 'returned' AND e.source = 'change'), 0)
     FROM payments_due d JOIN bookings_booking b ON b.id = d.booking_id
+    LEFT JOIN bookings_change c ON c.id = d.change_id
     WHERE b.id = ANY(%s) ORDER BY d.id
 """
 _TERMS = """
@@ -52,6 +58,8 @@ class Sums:
     `given` is what refunds of the accepted payment have given back or are about to; `asked` counts
     those that failed too, `arrived` those that succeeded only. `returned` is spent credit that a
     refund gave back, `credited` the card's money that became credit, `taken` what banks took.
+    `cheaper` is what of all this went back since a change made the booking cheaper. `state` is the
+    booking's, or that of the change that the due is for until it is made.
     """
 
     due_id: UUID
@@ -67,6 +75,7 @@ class Sums:
     returned: int
     credited: int
     taken: int
+    cheaper: int
 
     @property
     def left(self) -> int:
@@ -93,11 +102,12 @@ def sums_of(booking_ids: list[UUID]) -> list[Sums]:
 
 def left_to_give_back(booking_id: UUID) -> Left:
     """By our own reading of the booking's frozen terms."""
-    (sums,) = sums_of([booking_id])
+    dues = sums_of([booking_id])
     policy, starts, amounts, now = sql(_TERMS, booking_id)[0]
     share = _share(json.loads(policy)["lines"], starts, amounts, now)
-    before = sums.given + sums.returned
-    return Left(sums.left, min(sums.left, max(0, share - before)))
+    before = sum(sums.given + sums.returned - sums.cheaper for sums in dues)
+    left = sum(sums.left for sums in dues)
+    return Left(left, min(left, max(0, share - before)))
 
 
 def _share(

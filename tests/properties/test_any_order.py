@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.properties import tally
 from tests.properties.any_order import AnyOrder
-from tests.support.flush import truncate_all
+from tests.support.flush import empty_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +52,7 @@ def test_deep(stage: Callable[[], type[AnyOrder]]) -> None:
     while left > 0:
         print(f"seed {number}: {tally.runs} runs, {tally.steps()} steps before", flush=True)
         run(stage(), number, runs=min(AT_ONCE, left), steps=steps)
-        truncate_all()
+        empty_all()
         left, number = left - AT_ONCE, number + 1
         if number % 10 == 0:
             print(tally.table(), flush=True)

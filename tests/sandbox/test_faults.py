@@ -194,10 +194,28 @@ def test_faults_are_counted_listed_and_lifted(shop: Shop, sandbox: Process) -> N
     assert sandbox.http.delete(f"/_sandbox/faults/{lasting}").status_code == 404
 
 
+def test_a_fault_may_strike_a_share_of_what_fits(shop: Shop, sandbox: Process) -> None:
+    match = {"operation": CREATE, "account": shop.account}
+    fault = sandbox.fault("rate_limit_429", match=match, times=None, share=0.5)
+    refused = 0
+    for _ in range(40):
+        try:
+            shop.open()
+        except stripe.RateLimitError:
+            refused += 1
+    (listed,) = sandbox.http.get("/_sandbox/faults").json()["faults"]
+    assert (listed["share"], listed["used"]) == (0.5, refused)
+    assert 0 < refused < 40
+    sandbox.clear(fault)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
         {"kind": "earthquake"},
+        {"kind": "drop", "share": 0},
+        {"kind": "drop", "share": 1.5},
+        {"kind": "drop", "share": "half"},
         {"kind": "drop", "times": 0},
         {"kind": "drop", "match": {"colour": "red"}},
         {"kind": "drop", "seconds": 3},

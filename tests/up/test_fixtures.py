@@ -11,13 +11,13 @@ from tests.support.sandbox import SandboxClient
 
 
 def test_a_transactional_test_leaves_empty_tables(transactional_db: None) -> None:
-    from tests.support.flush import truncate_all
+    from tests.support.flush import empty_all
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM django_migrations")
         before = cursor.fetchone()
     Workspace.objects.create(slug="x", name="X")
-    truncate_all()
+    empty_all()
     assert not Workspace.objects.exists()
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM django_migrations")

@@ -11,9 +11,9 @@ from tests.support.sandbox import SandboxClient
 pytestmark = pytest.mark.django_db
 
 
-def _ensure() -> dict[str, str]:
+def _ensure(*step: str) -> dict[str, str]:
     output = StringIO()
-    call_command("ensure_webhook_endpoints", stdout=output)
+    call_command("ensure_webhook_endpoints", *step, stdout=output)
     return dict(line.split(": ") for line in output.getvalue().splitlines())
 
 
@@ -59,3 +59,53 @@ def test_stripe_gone_is_one_clear_error(settings) -> None:
     with pytest.raises(CommandError, match="Stripe refused"):
         _ensure()
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_new_secrets_beside_the_old_ones_and_then_alone(sandbox: SandboxClient) -> None:
+    _ensure()
+    old = dict(WebhookEndpoint.objects.values_list("id", "secret"))
+    both = "created beside the old one"
+    assert _ensure("--rotate") == {"platform": both, "connect": both}
+    rows = dict(WebhookEndpoint.objects.values_list("id", "secret"))
+    assert len(set(rows.values())) == 4
+    assert set(rows) == set(_at_stripe(sandbox))
+    assert _ensure() == {"platform": "kept", "connect": "kept"}
+    assert _ensure("--retire") == {"platform": "1 deleted", "connect": "1 deleted"}
+    left = dict(WebhookEndpoint.objects.values_list("id", "secret"))
+    assert left == {key: secret for key, secret in rows.items() if key not in old}
+    assert set(left) == set(_at_stripe(sandbox))
+    nothing = "nothing to retire"
+    assert _ensure("--retire") == {"platform": nothing, "connect": nothing}
+
+
+def test_endpoints_that_no_row_knows_are_retired_and_others_are_left(
+    sandbox: SandboxClient, settings
+) -> None:
+    _ensure()
+    WebhookEndpoint.objects.all().delete()  # a restored backup has never heard of them
+    _ensure()
+    site = settings.SITE_URL
+    settings.SITE_URL = "https://staging.example.com"
+    _ensure("--rotate")
+    staging = set(WebhookEndpoint.objects.filter(url__startswith="https://").values_list("id"))
+    WebhookEndpoint.objects.filter(url__startswith="https://").delete()
+    settings.SITE_URL = site
+    assert len(_at_stripe(sandbox)) == 6
+    assert _ensure("--retire") == {"platform": "1 deleted", "connect": "1 deleted"}
+    known = set(WebhookEndpoint.objects.values_list("id"))
+    assert {(each,) for each in _at_stripe(sandbox)} == known | staging
+
+
+def test_with_nothing_to_keep_nothing_is_retired(sandbox: SandboxClient) -> None:
+    with pytest.raises(CommandError, match="no endpoint for platform"):
+        _ensure("--retire")
+
+
+def test_a_replaced_secret_key_is_forgotten(sandbox: SandboxClient) -> None:
+    """dj-stripe asks with the key in its table: after a rotation it would be a revoked one."""
+    _ensure()
+    account = Account.objects.get()
+    APIKey.objects.update(secret="sk_test_0123456789replaced0123456789")
+    assert _ensure() == {"platform": "kept", "connect": "kept"}
+    assert [key.secret for key in APIKey.objects.all()] == [sandbox.secret_key]
+    assert account.default_api_key == sandbox.secret_key

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--full", action="store_true", help="look at all there ever was")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        since = _ALL_OF_IT if options["full"] else _moment(options["since"])
+        since = _ALL_OF_IT if options["full"] else moment(options["since"])
         wanted = options["check"]
         checks = [c for c in registry.CHECKS if wanted in {None, c.name}]
         self.stdout.write(_LINE.format("check", "looked at", "healed", "found", "outcome"))
@@ -53,10 +53,11 @@ class Command(BaseCommand):
             self.stdout.write(f"  {finding.severity:<6} {finding.kind:<26} {finding.summary}")
 
 
-def _moment(given: str | None) -> datetime | None:
+def moment(given: str | None) -> datetime | None:
+    """A moment of the command line, UTC unless it says so. Raises CommandError."""
     if given is None:
         return None
-    moment = parse_datetime(given)
-    if moment is None:
-        raise CommandError("--since is a moment such as 2026-01-31T00:00Z.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    found = parse_datetime(given)
+    if found is None:
+        raise CommandError("A moment is such as 2026-01-31T00:00Z.")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

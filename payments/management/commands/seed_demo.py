@@ -47,6 +47,11 @@ def _workspace() -> Workspace:
         timezone="Pacific/Auckland",
         currency="NZD",
         contact_email="hello@harbour.example",
+        cancel_free_hours=48,
+        cancel_partial_hours=24,
+        cancel_partial_percent=50,
+        tax_name="GST",
+        tax_basis_points=1500,
     )
 
 

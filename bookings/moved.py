@@ -1,0 +1,103 @@
+"""What a change moves, as pages tell it: from where to where.
+
+A change keeps its lines as JSON (`changes.py` has the shape), and so does the history of one that
+was made; both are read here, with one query for the resources however many there are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from bookings.models import Line, Resource
+from bookings.words import unbroken, window_text
+
+Story = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A window on a resource."""
+
+    resource: Resource
+    start: datetime
+    end: datetime
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.resource.location.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One line that moves, or has moved."""
+
+    line_id: UUID
+    before: Spot
+    after: Spot
+    amount_minor: int
+
+    @property
+    def stays(self) -> bool:
+        """Whether it stays on its resource."""
+        return self.before.resource.pk == self.after.resource.pk
+
+    @property
+    def minutes(self) -> int:
+        """How long it is to be."""
+        return int((self.after.end - self.after.start).total_seconds() // 60)
+
+    def __str__(self) -> str:
+        """ "from Tue 8 Dec, 14:00–15:00 to Tue 8 Dec, 15:00–16:00, Auckland"."""
+        if self.stays:
+            return f"from {_when(self.before, named=False)} to {_when(self.after)}"
+        return f"from {_where(self.before)} to {_where(self.after)}"
+
+
+def moved(stories: Iterable[Story]) -> list[list[Moved]]:
+    """For each story (the lines of a change) what it moves; one query for all, none for none."""
+    stories = list(stories)
+    ids = {spot["resource"] for story in stories for wanted in story for spot in _both_ends(wanted)}
+    places = Resource.objects.select_related("location").in_bulk(ids) if ids else {}
+    return [[_moved(wanted, places) for wanted in story] for story in stories]
+
+
+def as_changed(lines: Iterable[Line], moves: Sequence[Moved]) -> list[Line]:
+    """Copies of a booking's lines as they are to be: for showing, never saved."""
+    after = {each.line_id: each for each in moves}
+    return [_changed(line, after.get(line.pk)) for line in lines]
+
+
+def _changed(line: Line, move: Moved | None) -> Line:
+    if move is None:
+        return line
+    found = copy(line)
+    found.resource = move.after.resource
+    found.starts_at, found.ends_at = move.after.start, move.after.end
+    found.amount_minor = move.amount_minor
+    return found
+
+
+def _both_ends(wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [wanted, wanted["before"]]
+
+
+def _moved(wanted: Mapping[str, Any], places: Mapping[UUID, Resource]) -> Moved:
+    before, after = (_spot(each, places) for each in (wanted["before"], wanted))
+    return Moved(UUID(wanted["line"]), before, after, wanted["amount_minor"])
+
+
+def _spot(said: Mapping[str, Any], places: Mapping[UUID, Resource]) -> Spot:
+    start, end = (datetime.fromisoformat(said[name]) for name in ("start", "end"))
+    return Spot(places[UUID(said["resource"])], start, end)
+
+
+def _when(spot: Spot, *, named: bool = True) -> str:
+    return unbroken(window_text(spot.start, spot.end, spot.zone, named=named))
+
+
+def _where(spot: Spot) -> str:
+    return f"{spot.resource.name}, {_when(spot)}"

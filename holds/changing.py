@@ -1,0 +1,277 @@
+"""Changing a confirmed booking: its new time is claimed beside the old (design.md §4, §5).
+
+What costs nothing more is committed in the same transaction; what does is held until it is paid.
+Until then, and should the hold lapse, the booking stays where it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from bookings import changes, lock_objects
+from bookings.availability import availability, units_free
+from bookings.changes import MovedLine
+from bookings.checks import broken_rules
+from bookings.errors import OutsideOpeningHours, UnknownResource, WindowNotAllowed
+from bookings.models import Booking, Change, Line, Occupancy
+from bookings.pricing import quote
+from bookings.rules import Rules, Window
+from bookings.selectors import rules_for
+from bookings.services import note
+from bookings.states import CONFIRMED
+from config.kernel import rows
+from config.kernel.context import Actor
+from config.kernel.effects import Happening, rows_for
+from config.kernel.errors import InvalidInput, InvalidTransition, NotFound, VersionMismatch
+from config.kernel.locks import locked, require_transaction
+from holds import ending, limits
+from holds.errors import CheckoutOpen
+from holds.models import Hold
+from holds.probe import Wanted, look
+from holds.states import ACTIVE
+from holds.subjects import Claimant
+from members.models import Workspace
+
+# Why a pending change ended, where its booker chose another one (or none) instead.
+REPLACED = "Replaced by another choice"
+
+
+@dataclass(frozen=True, slots=True)
+class NewWindow:
+    """Where a line of a booking is to go: the line's position, a window, and a resource.
+
+    Without a resource it stays on its own.
+    """
+
+    position: int
+    start: datetime
+    end: datetime
+    resource_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change that has been looked at under the locks, and written down by `place`."""
+
+    booking: Booking
+    moved: list[MovedLine]
+    rules: dict[UUID, Rules]
+    now: datetime
+    claimant: Claimant = field(default_factory=Claimant)
+
+    @property
+    def difference_minor(self) -> int:
+        """What the booking costs more than before; below zero: less."""
+        return sum(each.difference_minor for each in self.moved)
+
+
+def ask(
+    *,
+    booking_id: UUID,
+    windows: Sequence[NewWindow],
+    actor: Actor,
+    claimant: Claimant | None = None,
+    version: int | None = None,
+) -> Asked:
+    """Lock what a change touches, and see whether every new window keeps the rules.
+
+    A pending change of the booking is given up. `version` is the booking's as the caller read it.
+    Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422) with the
+    index of the window, NotFound, InvalidTransition unless the booking is confirmed,
+    VersionMismatch (412), TooManyHolds (429), and CheckoutOpen when the pending change is being
+    paid for: payments closes its Checkout before it tries again.
+    """
+    require_transaction()
+    if not windows:
+        raise InvalidInput("Name at least one line.", field="lines")
+    who = claimant or Claimant()
+    workspace = Workspace.objects.filter(bookings=booking_id).first()
+    if workspace is None:
+        raise NotFound("There is no such booking.")
+    limits.refuse_too_many(workspace, who, own=_pending_ids(booking_id))
+    booking = _locked(workspace, booking_id, windows)
+    refuse_unless_confirmed(booking)
+    if version is not None and version != booking.version:
+        raise VersionMismatch
+    give_up_pending(booking, actor)
+    return replace(looked_up(booking, windows, now=lock_objects.now_under_locks()), claimant=who)
+
+
+def refuse_unless_confirmed(booking: Booking) -> None:
+    """Raises InvalidTransition (409)."""
+    if booking.state != CONFIRMED:
+        raise InvalidTransition("Only a confirmed booking can be changed.")
+
+
+def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) -> Asked:
+    """What each line would be and cost; without locks it is as stale as every look.
+
+    Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422).
+    """
+    lines = {line.position: line for line in booking.lines.order_by("position")}
+    wanted = [_line_of(lines, window, index) for index, window in enumerate(windows)]
+    ids = {w.resource_id or line.resource_id for w, line in zip(windows, wanted, strict=True)}
+    rules = rules_for(workspace_id=booking.workspace_id, resource_ids=ids)
+    moved = [
+        _moved(line, window, rules, now, index)
+        for index, (window, line) in enumerate(zip(windows, wanted, strict=True))
+    ]
+    return Asked(booking, moved, rules, now)
+
+
+def first_taken(asked: Asked) -> int | None:
+    """The first window of which others seem to have some; as stale as every look."""
+    had = changes.backing(asked.booking.pk)
+    windows = [moved.window for moved in asked.moved]
+    known = availability(
+        rules=list(asked.rules.values()),
+        start=min(window.start for window in windows),
+        end=max(window.end for window in windows),
+        ignore_booking_id=asked.booking.pk,
+    )
+    for index, moved in enumerate(asked.moved):
+        for anew in moved.taken_anew(had.get(moved.line.pk, [])):
+            if units_free(known[moved.resource_id], anew) < moved.line.quantity:
+                return index
+    return None
+
+
+def place(
+    asked: Asked,
+    *,
+    actor: Actor,
+    ttl_seconds: int | None = None,
+    reason: str = "",
+) -> Hold:
+    """Hold what the booking does not have yet until the difference is paid. All windows or none.
+
+    Raises SlotTaken (409) with the index of the window.
+    """
+    change = changes.new_change(asked.booking, asked.moved, asked.now)
+    hold = _hold(asked, change, ttl_seconds)
+    taken = _take(asked, change, lapses_at=hold.lapses_at)
+    data = {"change": str(change.pk), "difference_minor": change.difference_minor}
+    event = note(
+        asked.booking, kind="change_held", at=asked.now, actor=actor, reason=reason, **data
+    )
+    happening = Happening("change.held", hold, asked.now, actor, reason)
+    rows.insert([change, *taken, hold, event, *rows_for(happening)])
+    return hold
+
+
+def make(asked: Asked, *, actor: Actor, **data: Any) -> Change:
+    """Take it and commit at once: nothing is to be paid for. `data` (and a `reason` in it) goes
+    into the history.
+
+    Raises SlotTaken (409) with the index of the window.
+    """
+    change = changes.new_change(asked.booking, asked.moved, asked.now)
+    rows.insert([change, *_take(asked, change, lapses_at=None)])
+    changes.commit(asked.booking, change, at=asked.now, actor=actor, **data)
+    return change
+
+
+def give_up_pending(booking: Booking, actor: Actor) -> None:
+    """End a locked booking's pending change. Raises CheckoutOpen while it can be paid for."""
+    for hold in locked(_pending(booking.pk)):
+        now = lock_objects.now_under_locks()
+        hold.booking = booking
+        if hold.lapses_at <= now:
+            ending.expire_locked([booking.pk])
+        elif hold.has_open_checkout:
+            raise CheckoutOpen(hold.pk)
+        else:
+            ending.release_locked(hold, now, actor, REPLACED)
+
+
+def _pending(booking_id: UUID) -> QuerySet[Hold]:
+    return Hold.objects.filter(booking_id=booking_id, state=ACTIVE, change__isnull=False)
+
+
+def _pending_ids(booking_id: UUID) -> list[UUID]:
+    return list(_pending(booking_id).values_list("pk", flat=True))
+
+
+def _locked(workspace: Workspace, booking_id: UUID, windows: Sequence[NewWindow]) -> Booking:
+    """The booking under its lock, after every resource that it has or is to have.
+
+    Another workspace's resource is not even locked: it is refused as unknown later.
+    """
+    named = {window.resource_id for window in windows if window.resource_id}
+    others = workspace.resources.filter(pk__in=named).values_list("pk", flat=True) if named else []
+    lock_objects.lock_resources_of([booking_id], also=others)
+    booking = lock_objects.lock_bookings([booking_id]).first()
+    if booking is None:
+        raise NotFound("There is no such booking.")
+    return booking
+
+
+def _line_of(lines: dict[int, Line], window: NewWindow, index: int) -> Line:
+    line = lines.pop(window.position, None)
+    if line is None:
+        raise InvalidInput("The booking has no such line, or it is named twice.", field="lines")
+    if window.end <= window.start:
+        raise WindowNotAllowed("The end must come after the start.", line=index, rule="duration")
+    return line
+
+
+def _moved(
+    line: Line, window: NewWindow, rules: dict[UUID, Rules], now: datetime, index: int
+) -> MovedLine:
+    found = rules.get(window.resource_id or line.resource_id)
+    if found is None:
+        raise UnknownResource(line=index)
+    span = Window(window.start, window.end)
+    for code, detail in broken_rules(found, span, quantity=line.quantity, now=now):
+        if code == "notice" and span.start == line.starts_at and span.end > now:
+            continue  # it has begun, or soon will, and only its end moves
+        kind = OutsideOpeningHours if code == "hours" else WindowNotAllowed
+        raise kind(detail, line=index, rule=code)
+    priced = quote(found, span, line.quantity)
+    return MovedLine(line, found.resource_id, span, found.occupied(span), priced)
+
+
+def _take(asked: Asked, change: Change, *, lapses_at: datetime | None) -> list[Occupancy]:
+    """The rows for what is taken anew; others' lapsed holds there are cleared away."""
+    had = changes.backing(asked.booking.pk)
+    wanted = [
+        Wanted(index, moved.resource_id, window, asked.rules[moved.resource_id].is_exclusive)
+        for index, moved in enumerate(asked.moved)
+        for window in moved.taken_anew(had.get(moved.line.pk, []))
+    ]
+    if wanted:
+        look(wanted, own=set()).clear(ending.expire_locked)
+    return [
+        Occupancy(
+            resource_id=each.resource_id,
+            booking_id=change.booking_id,
+            line_id=asked.moved[each.line].line.pk,
+            change_id=change.pk,
+            during=(each.during.start, each.during.end),
+            quantity=asked.moved[each.line].line.quantity,
+            exclusive=each.is_exclusive,
+            lapses_at=lapses_at,
+        )
+        for each in wanted
+    ]
+
+
+def _hold(asked: Asked, change: Change, ttl_seconds: int | None) -> Hold:
+    who = asked.claimant
+    by_rules = min(asked.rules[moved.resource_id].hold_ttl_seconds for moved in asked.moved)
+    expires_at = asked.now + timedelta(seconds=ttl_seconds or by_rules)
+    return Hold(
+        workspace_id=asked.booking.workspace_id,
+        booking=asked.booking,
+        change=change,
+        created_at=asked.now,
+        expires_at=expires_at,
+        lapses_at=expires_at,
+        member=who.member,
+        visitor=who.visitor,
+        address=who.address,
+    )

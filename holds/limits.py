@@ -1,0 +1,53 @@
+"""How many live holds one member, browser or address may have; counted under their lock."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import connection
+
+from config.kernel import locks
+from holds.errors import TooManyHolds
+from holds.subjects import Claimant
+from members.models import Workspace
+
+_LIVE_HOLDS = """
+    SELECT count(*) FILTER (WHERE member_id = %(member)s),
+           count(*) FILTER (WHERE visitor = %(visitor)s AND visitor <> ''),
+           count(*) FILTER (WHERE address = %(address)s)
+    FROM holds_hold
+    WHERE state = 'active' AND workspace_id = %(workspace)s AND lapses_at > clock_timestamp()
+      AND id <> ALL(%(own)s::uuid[])
+      AND (member_id = %(member)s OR (visitor = %(visitor)s AND visitor <> '')
+           OR address = %(address)s)
+"""
+
+
+def refuse_too_many(workspace: Workspace, who: Claimant, *, own: Sequence[UUID]) -> None:
+    """Serialise this subject's claims, then count what it holds beside its `own`, to be replaced.
+
+    Raises TooManyHolds (429).
+    """
+    if not who.limited:
+        return
+    subjects = [f"visitor:{who.visitor}"] if who.visitor else []
+    subjects += [f"member:{who.member.pk}"] if who.member else []
+    subjects += [f"address:{who.address}"] if who.address else []
+    locks.advisory(subjects)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LIVE_HOLDS,
+            {
+                "member": who.member.pk if who.member else None,
+                "visitor": who.visitor,
+                "address": who.address,
+                "workspace": workspace.pk,
+                "own": list(own),
+            },
+        )
+        of_member, of_visitor, of_address = cursor.fetchone()
+    if (
+        of_member >= workspace.max_live_holds_per_member
+        or of_visitor >= workspace.max_live_holds_per_visitor
+        or of_address >= workspace.max_live_holds_per_address
+    ):
+        raise TooManyHolds

@@ -1,0 +1,38 @@
+"""What is asked for, and who asks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bookings.rules import Window
+from members.models import Member
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    """What is asked for: a resource, a member-facing window, how many."""
+
+    resource_id: UUID
+    start: datetime
+    end: datetime
+    quantity: int = 1
+
+    @property
+    def window(self) -> Window:
+        return Window(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who asks: a member if signed in, the contact given, the browser and the address.
+
+    `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
+    keys (api.md).
+    """
+
+    member: Member | None = None
+    email: str = ""
+    name: str = ""
+    visitor: str = ""
+    address: str | None = None
+    limited: bool = False
