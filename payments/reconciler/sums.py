@@ -37,6 +37,9 @@ _BOUNDS = """
 # in flight                  + refunds asked for, + credit put aside for a payment under way;
 #                            − captures under way, − a failed capture that waits to be paid again
 #
+# What a bank has taken needs not be given back any more: of refunds that have not arrived, what is
+# beyond the money still there is moot.
+#
 # A change's due stands when the change is made; before, it is like a booking that is not paid yet.
 # What was given back since a change made its booking cheaper is no longer part of what was paid.
 # Once a booking is cancelled its dues are one sum: what is given back is taken from all of them.
@@ -150,24 +153,30 @@ _SUMS = f"""
         LEFT JOIN lost ON lost.subject = page.id LEFT JOIN credit ON credit.subject = page.id
         LEFT JOIN policy ON policy.id = page.id
     ),
+    still AS (
+        SELECT *, greatest(giving_back - greatest(captured - refunded - lost, 0), 0) AS moot
+        FROM sums
+    ),
     sides AS (
         SELECT *,
                captured + credit_spent - refunded - lost AS has,
-               CASE WHEN stands THEN greatest(due - allowed, 0) ELSE 0 END AS owed,
+               CASE WHEN stands THEN greatest(due - greatest(allowed - moot, 0), 0) ELSE 0
+               END AS owed,
                CASE WHEN state = 'cancelled' THEN greatest(was_paid - lost - greatest(
-                       CASE WHEN applies THEN least(share, was_paid) ELSE 0 END,
-                       given - CASE WHEN applies THEN greatest(by_policy - share, 0) ELSE 0 END
-                   ), 0) ELSE 0
+                       CASE WHEN applies THEN least(share, was_paid) - lost ELSE 0 END,
+                       given - moot - CASE WHEN applies
+                           THEN greatest(by_policy - moot - share, 0) ELSE 0 END,
+                       0), 0) ELSE 0
                END AS retained,
-               giving_back
+               giving_back - moot
                + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled'
-                    AND EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = sums.id
+                    AND EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = still.id
                                 AND c.state IN ('creating', 'open')))
                  THEN credit_spent ELSE 0 END
                - CASE WHEN stands THEN capturing ELSE 0 END
                - CASE WHEN stands AND captured = 0 AND capturing = 0 THEN failed ELSE 0 END
                AS in_flight
-        FROM sums
+        FROM still
     )
     SELECT id, workspace_id, booking_id, reference, state, stands, currency, due, captured,
            credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
