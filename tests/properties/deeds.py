@@ -13,9 +13,6 @@ EXPLAINS = {
     # What the bank has taken back cannot be given back: Stripe refuses, staff look or give up.
     "dispute": {"dispute", "refund_needs_attention", "refund_failed"},
     "refund trouble": {"refund_failed", "refund_needs_attention"},
-    # Told from the rows: a refund that did not arrive, and then the bank took the same money. The
-    # sum counts it as on its way still, and says so; staff have both findings before them anyway.
-    "taken before it was given": {"sum_differs"},
     # Told from the rows: only an authorisation that the bank took back ends so.
     "capture trouble": {"capture_failed", "cancelled_unpaid", "taken_place_unpaid"},
 }
