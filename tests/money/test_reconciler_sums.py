@@ -280,8 +280,8 @@ def test_too_much_given_back(sandbox: SandboxClient) -> None:
     assert "less than the cancelled booking explains" in only_finding("sum_differs").summary
 
 
-def test_a_lost_dispute_alone_is_not_a_wrong_sum(sandbox: SandboxClient) -> None:
-    held = paid(sandbox)
+def lose(held: Hold) -> None:
+    """The cardholder's bank has taken all of it back."""
     Dispute.objects.create(
         payment=Payment.objects.get(due=due_of(held)),
         stripe_dispute_id="dp_2",
@@ -291,6 +291,34 @@ def test_a_lost_dispute_alone_is_not_a_wrong_sum(sandbox: SandboxClient) -> None
         opened_at=clock.now(),
         is_lost=True,
     )
+
+
+def test_a_lost_dispute_alone_is_not_a_wrong_sum(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    lose(held)
+    quiet()
+
+
+@pytest.mark.parametrize("state", ["needs_attention", "failed"])
+def test_a_refund_that_never_arrived_is_moot_when_the_bank_took_it(
+    sandbox: SandboxClient, state: str
+) -> None:
+    """Stripe refuses to refund what is disputed; neither is anything on its way any more."""
+    stands, ended = paid(sandbox), paid(sandbox)
+    refund(stands, 2000, state=state)
+    cancel(ended)
+    refund(ended, 4500, cause="policy", state=state)
+    quiet()
+
+    lose(stands)
+    quiet()
+
+
+def test_a_refund_in_part_is_moot_when_the_bank_took_it_all(sandbox: SandboxClient) -> None:
+    held = paid(sandbox)
+    cancel(held)
+    refund(held, 4500, cause="policy", state="needs_attention")
+    lose(held)
     quiet()
 
 

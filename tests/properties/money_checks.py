@@ -141,7 +141,7 @@ def _disputes(here: World, books: Books) -> None:
 
 
 def _misfortunes(sums: Sums, payments: list[tuple], deeds: Deeds) -> None:
-    """An authorisation that the bank took back: rows and the sandbox have agreed on it above."""
+    """What banks have taken back, by rows on which the sandbox has agreed above."""
     if any(row[1] == sums.due_id and row[2] == "capture_failed" for row in payments):
         deeds.befalls(sums.booking_id, "capture trouble")
 
