@@ -144,6 +144,8 @@ def _misfortunes(sums: Sums, payments: list[tuple], deeds: Deeds) -> None:
     """What banks have taken back, by rows on which the sandbox has agreed above."""
     if any(row[1] == sums.due_id and row[2] == "capture_failed" for row in payments):
         deeds.befalls(sums.booking_id, "capture trouble")
+    if sums.taken and sums.arrived + sums.taken > sums.captured:
+        deeds.befalls(sums.booking_id, "taken twice")
 
 
 def _promises(booking_id: UUID, deeds: Deeds) -> None:
