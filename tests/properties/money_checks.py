@@ -37,6 +37,7 @@ _FINDINGS = """
         SELECT b.id FROM bookings_booking b JOIN payments_due d ON d.booking_id = b.id
         WHERE b.workspace_id = ANY(%s) AND f.summary || f.subject_id || f.evidence::text
           LIKE ANY(ARRAY['%%' || b.reference || '%%', '%%' || b.id || '%%', '%%' || d.id || '%%'])
+        LIMIT 1
     )
     FROM payments_finding f
     WHERE f.closed_at IS NULL AND (f.workspace_id = ANY(%s) OR f.workspace_id IS NULL)
