@@ -13,6 +13,8 @@ EXPLAINS = {
     # What the bank has taken back cannot be given back: Stripe refuses, staff look or give up.
     "dispute": {"dispute", "refund_needs_attention", "refund_failed"},
     "refund trouble": {"refund_failed", "refund_needs_attention"},
+    # Told from the rows: a bank took what had been given back already. That money is really gone.
+    "taken twice": {"sum_differs", "confirmed_without_money"},
     # Told from the rows: only an authorisation that the bank took back ends so.
     "capture trouble": {"capture_failed", "cancelled_unpaid", "taken_place_unpaid"},
 }

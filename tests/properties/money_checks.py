@@ -37,6 +37,7 @@ _FINDINGS = """
         SELECT b.id FROM bookings_booking b JOIN payments_due d ON d.booking_id = b.id
         WHERE b.workspace_id = ANY(%s) AND f.summary || f.subject_id || f.evidence::text
           LIKE ANY(ARRAY['%%' || b.reference || '%%', '%%' || b.id || '%%', '%%' || d.id || '%%'])
+        LIMIT 1
     )
     FROM payments_finding f
     WHERE f.closed_at IS NULL AND (f.workspace_id = ANY(%s) OR f.workspace_id IS NULL)
@@ -144,6 +145,8 @@ def _misfortunes(sums: Sums, payments: list[tuple], deeds: Deeds) -> None:
     """What banks have taken back, by rows on which the sandbox has agreed above."""
     if any(row[1] == sums.due_id and row[2] == "capture_failed" for row in payments):
         deeds.befalls(sums.booking_id, "capture trouble")
+    if sums.taken and sums.arrived + sums.taken > sums.captured:
+        deeds.befalls(sums.booking_id, "taken twice")
 
 
 def _promises(booking_id: UUID, deeds: Deeds) -> None:
