@@ -32,9 +32,9 @@ from tests.money.support import pay, start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WAS, WANTED, ELSEWHERE = (9, 10), (13, 15), (14, 16)
-# Who takes many locks is stopped at every sixth or eighth of them, each case beginning at another
+# Who takes many locks is stopped at every fifth or sixth of them, each case beginning at another
 # (docs/soak.md: at each).
-STRIDES = {"settle": 8, "move": 6, "move elsewhere": 6, "cancel": 8}
+STRIDES = {"settle": 6, "move": 5, "move elsewhere": 5, "cancel": 5}
 THOROUGH = bool(os.environ.get("SUREHOLD_THOROUGH"))
 
 
@@ -138,7 +138,7 @@ CASES = [
 def test_one_legal_outcome(first, second, moment, sandbox):
     location = LocationFactory(workspace=WorkspaceFactory())
     stride = 1 if THOROUGH else STRIDES.get(first, 1)
-    begin = 1 + CASES.index((first, second, moment)) % stride
+    begin = 1 + CASES.index((first, second, moment)) % min(stride, 4)
     stop_after, reached = begin, True
     while reached:
         world = _world(location, moment, sandbox)
