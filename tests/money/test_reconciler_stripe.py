@@ -222,6 +222,7 @@ def test_while_stripe_is_away_nothing_is_called_fine(sandbox: SandboxClient) -> 
 
 
 def test_a_page_open_for_a_hold_that_is_over_is_closed(sandbox: SandboxClient) -> None:
+    check("open_sessions")  # pages that other tests have left open, of which no row is left
     held = hold(line(make_room()))
     checkout = start(held)
     assert check("open_sessions").healed == 0
