@@ -106,15 +106,21 @@ def end(booking: Booking, move: Move) -> None:
 
 
 def cancel(
-    *, booking_id: UUID, actor: Actor, reason: str = "", data: dict[str, Any] | None = None
+    *,
+    booking_id: UUID,
+    actor: Actor,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> Booking:
     """Cancel a confirmed booking and free its slots. A booking cancelled before stays as it is.
 
-    Raises NotFound, and InvalidTransition for a booking that is not confirmed. Money is not moved
-    here: a use case that refunds lives in payments, and says in `data` (kept in the history) what
-    is given back.
+    `at` is the moment for which a caller, under these locks already, has decided what is given
+    back; else it is read after the locks. Raises NotFound, and InvalidTransition for a booking that
+    is not confirmed. Money is not moved here: a use case that refunds lives in payments, and says
+    in `data` (kept in the history) what is given back.
     """
-    return _moved(booking_id, CANCELLED, actor, reason, data)
+    return _moved(booking_id, CANCELLED, actor, reason, data, at)
 
 
 def complete(*, booking_id: UUID, actor: Actor = SYSTEM) -> Booking:
@@ -134,12 +140,13 @@ def _moved(
     actor: Actor,
     reason: str,
     data: dict[str, Any] | None = None,
+    at: datetime | None = None,
 ) -> Booking:
     with transaction.atomic():
         booking = locked_booking(booking_id)
         if booking.state == to_state:
             return booking
-        move = Move(to_state, lock_objects.now_under_locks(), actor, reason, data or {})
+        move = Move(to_state, at or lock_objects.now_under_locks(), actor, reason, data or {})
         if to_state in WITHOUT_OCCUPANCIES:
             end(booking, move)
         else:

@@ -77,6 +77,12 @@ class AttachForm(NoteForm):
     field_order = ["reference", "reason"]
 
 
+class RefundForm(NoteForm):
+    """What was shown goes along: another amount is never paid out."""
+
+    expects = forms.IntegerField(widget=forms.HiddenInput(), required=False)
+
+
 class CreditForm(NoteForm):
     amount = forms.DecimalField(
         label="Amount", min_value=0, max_digits=12, widget=UnfoldAdminDecimalFieldWidget
@@ -187,10 +193,15 @@ class FindingAdmin(ReadOnlyAdmin):
             request,
             object_id,
             "refund",
+            form_class=RefundForm,
+            initial={"expects": amount.amount_minor if amount is not None else None},
             title=f"Refund {amount}",
             effects=[f"{amount} goes back the way it came.", "The member is told, with your note."],
             perform=lambda finding, form: deeds.refund(
-                finding, actor=staff_actor(request), note=form.cleaned_data["reason"]
+                finding,
+                actor=staff_actor(request),
+                note=form.cleaned_data["reason"],
+                expects_minor=form.cleaned_data["expects"],
             ),
             done=f"{amount} is on its way back.",
         )
@@ -275,7 +286,10 @@ class FindingAdmin(ReadOnlyAdmin):
             "credit",
             form_class=CreditForm,
             title="Give credit for it",
-            effects=["The booking's member can spend it here at once. No money moves."],
+            effects=[
+                "The booking's member can spend it here at once. Nothing goes to a card.",
+                "What could be refunded becomes credit; more than that is a gift.",
+            ],
             perform=lambda finding, form: deeds.credit(
                 finding,
                 amount_minor=_minor(finding, form.cleaned_data["amount"]),
@@ -296,10 +310,11 @@ class FindingAdmin(ReadOnlyAdmin):
         perform: Callable[[Finding, forms.Form], None],
         done: str,
         form_class: type[forms.Form] = NoteForm,
+        initial: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """GET shows what would happen; POST does it, or says why not."""
         finding = self.row_or_404(request, object_id, MANAGER)
-        form = form_class(request.POST if request.method == "POST" else None)
+        form = form_class(request.POST if request.method == "POST" else None, initial=initial)
         labels = dict(offered(about(finding)))
         if name not in labels:
             messages.warning(request, "That cannot be done about this finding any more.")
@@ -335,9 +350,8 @@ def _did(
 
 
 def _minor(finding: Finding, amount: Any) -> int:
-    booking = about(finding).booking
-    currency = booking.workspace.currency if booking else ""
-    return minor_of(amount, currency)
+    due = about(finding).due
+    return minor_of(amount, due.currency if due is not None else "")
 
 
 def _zone(finding: Finding) -> str:

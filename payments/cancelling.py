@@ -107,7 +107,11 @@ def cancel(
         if expects_minor is not None and expects_minor != told.given_back.amount_minor:
             raise RefundChanged(given_back_minor=told.given_back.amount_minor)
         booking = services.cancel(
-            booking_id=booking_id, actor=actor, reason=reason, data=_story(asked, told)
+            booking_id=booking_id,
+            actor=actor,
+            reason=reason,
+            data=_story(asked, told),
+            at=money.now,
         )
         _give_back(money, booking, asked, told, actor, reason)
         return booking

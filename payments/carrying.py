@@ -23,9 +23,9 @@ from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
 from members.models import Notification
-from payments import credit_spending, receipts, stripe_api, unpaid
+from payments import credit_spending, receipts, refunding, stripe_api, unpaid
 from payments.lock_objects import LockedMoney, lock_due
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.moves import move_payment
 from payments.states import CAPTURE_FAILED, CAPTURED, CAPTURING, REFUND, VOIDED, VOIDING
 from payments.stripe_api import Intent, StripeRefused
@@ -56,10 +56,14 @@ def carry_out(payment_id: UUID) -> bool:
 
 
 def _lease(payment_id: UUID) -> Payment | None:
-    """Take the right to call Stripe for this payment, unless somebody has it."""
+    """Take the right to call Stripe for this payment, unless somebody has it or its pause is not
+    over. What has just got its verdict has had no try, and need not wait.
+    """
     now = clock.now()
     free = Q(leased_until=None) | Q(leased_until__lte=now)
-    taken = Payment.objects.filter(free, pk=payment_id, state__in=[CAPTURING, VOIDING]).update(
+    is_due = Q(tries=0) | Q(next_try_at=None) | Q(next_try_at__lte=now)
+    waiting = Payment.objects.filter(free, is_due, pk=payment_id, state__in=[CAPTURING, VOIDING])
+    taken = waiting.update(
         leased_until=now + _LEASE, next_try_at=now + _LEASE, tries=F("tries") + 1
     )
     return Payment.objects.get(pk=payment_id) if taken else None
@@ -103,6 +107,9 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         elif fresh.state == VOIDING and intent.status == "canceled":
             move_payment(fresh, VOIDED, voided_at=money.now, **done)
             _note(money.booking, fresh, "voided", money.now)
+        elif fresh.state == VOIDING and intent.status == "succeeded":
+            move_payment(fresh, CAPTURED, captured_at=money.now, **done)
+            _captured_past_us(money, fresh)
         elif fresh.state == CAPTURING and intent.status in _GONE:
             done["last_error"] = "The authorisation was gone before it could be captured."
             move_payment(fresh, CAPTURE_FAILED, **done)
@@ -124,6 +131,21 @@ def captured(money: LockedMoney, payment: Payment) -> None:
     shown = receipts.as_shown(receipt, booking)
     told = [] if booking.state in WITHOUT_OCCUPANCIES else confirmation(money, shown)
     rows.insert([_event(booking, payment, "paid", now), receipt, *told])
+
+
+def _captured_past_us(money: LockedMoney, payment: Payment) -> None:
+    """Somebody took at Stripe what was to be let go: it goes back, and the member is told when it
+    has, since the mail before said that they were not charged.
+    """
+    log.error("payment %s was captured past us and is refunded", payment.payment_intent_id)
+    _note(money.booking, payment, "captured_past_us", money.now)
+    is_duplicate = payment.verdict_because == "duplicate"
+    refunding.request_whole(
+        money,
+        payment,
+        cause=Refund.Cause.DUPLICATE if is_duplicate else Refund.Cause.RECONCILER,
+        reason="Nothing was bought with it",
+    )
 
 
 def confirmation(money: LockedMoney, receipt: dict[str, Any] | None) -> list[Notification]:

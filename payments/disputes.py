@@ -85,12 +85,15 @@ def _tell(payment: Payment, dispute: Dispute, was: str) -> None:
 def _file(payment: Payment, dispute: Dispute) -> None:
     booking = payment.due.booking
     amount = Money(dispute.amount_minor, dispute.currency)
+    said = f"The payer of {booking.reference} disputes {amount} ({dispute.reason})"
+    if dispute.is_lost:
+        said = f"The dispute of {amount} for {booking.reference} is lost ({dispute.reason})"
     findings.file(
         kind=KIND,
         severity=Finding.Severity.HIGH,
         subject_type="dispute",
         subject_id=dispute.stripe_dispute_id,
-        summary=f"The payer of {booking.reference} disputes {amount} ({dispute.reason})",
+        summary=said,
         workspace=booking.workspace,
         evidence={
             "booking": booking.reference,
@@ -99,6 +102,7 @@ def _file(payment: Payment, dispute: Dispute) -> None:
             "amount_minor": dispute.amount_minor,
             "currency": dispute.currency,
         },
+        fingerprint=dispute.status,
     )
 
 

@@ -17,7 +17,7 @@ from members.admin_scope import Access, access_of, is_clerk, zone_of
 from members.admin_words import said_moment
 from payments.admin_findings import offered
 from payments.models import CheckRun, Finding, Signal
-from payments.reconciler import registry
+from payments.reconciler import registry, runner
 from payments.reconciler.about import about_all
 from payments.reconciler.base import rows
 
@@ -120,7 +120,7 @@ def _trouble(
     if last[name].error:
         return "failed when it last ran"
     stale = 2 * registry.check_named(name).interval + timedelta(minutes=10)
-    return "" if whole[name].started_at > now - stale else "has not run lately"
+    return "" if runner.began_at(whole[name]) > now - stale else "has not run lately"
 
 
 def _full_run(whole: dict[str, CheckRun], zone: str) -> str:
@@ -128,7 +128,7 @@ def _full_run(whole: dict[str, CheckRun], zone: str) -> str:
     names = (*registry.SLOT_CHECKS, *registry.MONEY_CHECKS)
     if any(name not in whole for name in names):
         return ""
-    return said_moment(min(whole[name].started_at for name in names), zone)
+    return said_moment(min(runner.began_at(whole[name]) for name in names), zone)
 
 
 def _checks(

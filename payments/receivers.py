@@ -20,7 +20,7 @@ from djstripe.signals import WEBHOOK_SIGNALS
 from config.kernel import rows
 from payments import connect, disputes, refunding
 from payments.event_names import ACCOUNT_EVENTS, ALL_EVENTS, DISPUTE_EVENTS, EVENTS, REFUND_EVENTS
-from payments.models import Checkout, Payment, Signal
+from payments.models import Checkout, Payment, Refund, Signal
 from payments.states import FAILED, SUCCEEDED
 
 log = logging.getLogger(__name__)
@@ -77,9 +77,10 @@ def take_refund_hint(sender: type[Event], event: Event, **kwargs: Any) -> None:
         refunding.look_again(mine.values_list("pk", flat=True))
         return
     named = (found.get("metadata") or {}).get("refund", "")
-    known = [str(pk) for pk in payment.refunds.values_list("pk", flat=True)]
-    if named in known:
-        refunding.look_again([UUID(named)])
+    refunds = Refund.objects.filter(payment=payment)
+    ours = next((refund for refund in refunds if str(refund.pk) == named), None)
+    if ours is not None and refunding.explains(ours, found["id"]):
+        refunding.look_again([ours.pk])
     else:
         refunding.file_foreign(payment, found)
 

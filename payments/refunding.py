@@ -28,7 +28,7 @@ from members.models import Member
 from members.people import member_of_address
 from payments import credit_spending, findings, stripe_api
 from payments.credits import enter, lock_account
-from payments.errors import NobodyToCredit, NothingToRefund
+from payments.errors import NobodyToCredit, NothingToRefund, RefundTooLarge
 from payments.lock_objects import LockedMoney, lock_due
 from payments.models import CreditEntry, Due, Finding, Payment, Refund
 from payments.moves import move_refund
@@ -50,7 +50,7 @@ from payments.states import (
     SUBMITTED,
     SUCCEEDED,
 )
-from payments.stripe_api import GivenBack, StripeBroke, StripeRefused
+from payments.stripe_api import AccountGone, GivenBack, StripeBroke, StripeRefused
 
 log = logging.getLogger(__name__)
 
@@ -130,13 +130,40 @@ def request_whole(
     other payments and its credit are not looked at. Raises NothingToRefund for money that was
     never captured.
     """
-    require_transaction()
     if payment.state != CAPTURED:
         raise NothingToRefund
     left = left_of(payment)
     if not left:
         return None
-    return _new(money, payment, left, Refund.To.CARD, _Why(cause, reason, actor))
+    return request_of(money, payment, amount_minor=left, cause=cause, actor=actor, reason=reason)
+
+
+def request_of(
+    money: LockedMoney,
+    payment: Payment,
+    *,
+    amount_minor: int,
+    cause: str,
+    actor: Actor,
+    to: str = Refund.To.CARD,
+    reason: str = "",
+) -> Refund:
+    """Ask for a part of one payment, accepted or not, and of no other; under money's locks.
+
+    Raises NothingToRefund for money that was never captured, RefundTooLarge for more than is left
+    of it, and NobodyToCredit.
+    """
+    require_transaction()
+    if payment.state != CAPTURED:
+        raise NothingToRefund
+    left = left_of(payment)
+    if amount_minor > left:
+        raise RefundTooLarge(left_minor=left)
+    member = _member_of(money.booking) if to == Refund.To.CREDIT else None
+    refund = _new(money, payment, amount_minor, to, _Why(cause, reason, actor))
+    if member is not None:
+        _credit(money, refund, member, actor)
+    return refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,9 +443,12 @@ def retry(*, refund_id: UUID, actor: Actor) -> Refund:
 def give_up(*, refund_id: UUID, actor: Actor, reason: str) -> Refund:
     """Let go of a refund that Stripe refused: its amount can be given back in another way.
 
-    Raises InvalidTransition unless it needs attention.
+    Stripe is asked first whether it came to something all the same. Raises InvalidTransition unless
+    it needs attention, also when it turns out to be on its way, and TemporarilyUnavailable (503)
+    when Stripe does not answer.
     """
-    refund = Refund.objects.select_related("due").get(pk=refund_id)
+    refund = Refund.objects.select_related("payment", "due").get(pk=refund_id)
+    _catch_up(refund)
     with transaction.atomic():
         money, fresh = _locked(refund)
         if fresh.state != NEEDS_ATTENTION:
@@ -427,6 +457,33 @@ def give_up(*, refund_id: UUID, actor: Actor, reason: str) -> Refund:
         _close(fresh, NEEDS_SOMEBODY)
         _happened(money, fresh, actor, kind="refund_failed", reason=reason)
     return fresh
+
+
+def _catch_up(refund: Refund) -> None:
+    """Write down what Stripe knows of a refund that it refused, if it knows of any."""
+    if refund.state != NEEDS_ATTENTION:
+        return
+    try:
+        found = find_at_stripe(refund)
+    except AccountGone:
+        found = None  # it has cut us off: nobody can ask
+    if found is not None:
+        _finish(refund, found)
+
+
+def find_at_stripe(refund: Refund) -> GivenBack | None:
+    """What Stripe says of a refund, by its id or by our row that it names; None if it has none."""
+    if refund.stripe_refund_id:
+        return stripe_api.fetch_refund(refund)
+    return stripe_api.find_refund(refund)
+
+
+def explains(refund: Refund, stripe_refund_id: str) -> bool:
+    """Whether a refund at Stripe that names our row is the one that was made for it.
+
+    A row has one: a second one, made by hand with the same metadata, is nobody's here.
+    """
+    return refund.stripe_refund_id in {None, stripe_refund_id}
 
 
 # --- History, effects, findings -----------------------------------------------------------------
@@ -492,8 +549,13 @@ def _file(money: LockedMoney, refund: Refund, kind: str, summary: str) -> None:
             "currency": refund.currency,
             "error": refund.last_error,
         },
-        fingerprint=refund.state,
+        fingerprint=fingerprint(refund.state, refund.attempt),
     )
+
+
+def fingerprint(state: str, attempt: int) -> str:
+    """How a refund stands that somebody has to look at; refused once more is another matter."""
+    return f"{state} {attempt}" if state == NEEDS_ATTENTION else state
 
 
 def _close(refund: Refund, kind: str) -> None:

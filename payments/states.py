@@ -21,7 +21,8 @@ PAYMENT_STATES = TransitionTable(
         # Captured at once: a method that cannot wait, whose slot was gone; it is refunded.
         AUTHORISED: frozenset({CAPTURING, VOIDING, CAPTURED}),
         CAPTURING: frozenset({CAPTURED, CAPTURE_FAILED}),
-        VOIDING: frozenset({VOIDED}),
+        # Captured past us while it was to be let go: it is refunded.
+        VOIDING: frozenset({VOIDED, CAPTURED}),
     },
 )
 

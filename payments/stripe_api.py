@@ -43,6 +43,11 @@ class StripeBroke(StripeDown):
     """Stripe answered with a 5xx, which it repeats for the same idempotency key."""
 
 
+def is_unreachable(error: Exception) -> bool:
+    """Whether Stripe does not answer anybody now: waiting for it again and again helps nobody."""
+    return isinstance(error, StripeDown) and isinstance(error.__cause__, stripe.APIConnectionError)
+
+
 class AccountGone(StripeDown):
     """The connected account does not let us act for it any more; it may again."""
 

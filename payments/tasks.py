@@ -4,11 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-import stripe
 from celery import shared_task
-from django.db.models import Q
 
 from config.kernel import clock
 from config.kernel.errors import DomainError
@@ -19,7 +18,7 @@ from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
 from payments.reconciler import registry, runner, slots
 from payments.states import ABANDONED, COMPLETE, CREATING, OPEN
-from payments.stripe_api import StripeDown
+from payments.stripe_api import StripeDown, is_unreachable
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +26,7 @@ _BATCH = 100
 _LONGEST_PAUSE_SECONDS = 300
 _LONGEST_SWEEP_SECONDS = 20
 _PROCESSING_PAUSE_SECONDS = 3600
+_LOOKED_AT = (CREATING, OPEN, COMPLETE)
 _LONGEST_RECONCILE_SECONDS = 90
 
 
@@ -81,16 +81,25 @@ def look_at_account(workspace_id: str) -> bool:
 
 @shared_task(name="payments.sweep")
 def sweep() -> dict[str, int]:
-    """The self-heal: what a kick, a webhook or a crash left undone, in bounded batches."""
-    now, until = clock.now(), time.monotonic() + _LONGEST_SWEEP_SECONDS
-    return {
-        "signals": _each(follow_signal, _open_signals(now), until),
-        "checkouts": _each(_look_at, _due_looks(now), until),
-        "payments": _each(carrying.carry_out, carrying.due_for_a_try(limit=_BATCH), until),
-        "refunds": _each(refunding.carry_out, refunding.due_for_a_try(limit=_BATCH), until),
-        "accounts": _each(connect.look, connect.due_for_a_look(limit=_BATCH), until),
-        "unpaid": _each(pay_again.give_up, pay_again.overdue(limit=_BATCH), until),
+    """The self-heal: what a kick, a webhook or a crash left undone, in bounded batches.
+
+    Each kind has its share of the time that is left, and one try at least: no flood of one keeps
+    the others waiting.
+    """
+    kinds: dict[str, tuple[Callable, Callable[[], Iterable]]] = {
+        "signals": (follow_signal, _open_signals),
+        "checkouts": (_look_at, _due_looks),
+        "payments": (carrying.carry_out, partial(carrying.due_for_a_try, limit=_BATCH)),
+        "refunds": (refunding.carry_out, partial(refunding.due_for_a_try, limit=_BATCH)),
+        "accounts": (connect.look, partial(connect.due_for_a_look, limit=_BATCH)),
+        "unpaid": (pay_again.give_up, partial(pay_again.overdue, limit=_BATCH)),
     }
+    end, done = time.monotonic() + _LONGEST_SWEEP_SECONDS, {}
+    for before, (name, (work, waiting)) in enumerate(kinds.items()):
+        begun = time.monotonic()
+        share = (end - begun) / (len(kinds) - before)
+        done[name] = _each(work, waiting(), begun + share)
+    return done
 
 
 @shared_task(name="payments.make_good")
@@ -113,17 +122,16 @@ def expire_credit() -> int:
     return expire_due()
 
 
-def _open_signals(now) -> list[str]:  # type: ignore[no-untyped-def]
+def _open_signals() -> list[str]:
+    now = clock.now()
     waiting = Signal.objects.filter(
         followed_at=None, next_try_at__lte=now, received_at__lte=now - timedelta(seconds=5)
     ).order_by("next_try_at")
     return [str(pk) for pk in waiting.values_list("pk", flat=True)[:_BATCH]]
 
 
-def _due_looks(now) -> list[UUID]:  # type: ignore[no-untyped-def]
-    waiting = Checkout.objects.filter(
-        Q(state__in=[CREATING, OPEN, COMPLETE]), next_look_at__lte=now
-    )
+def _due_looks() -> list[UUID]:
+    waiting = Checkout.objects.filter(state__in=_LOOKED_AT, next_look_at__lte=clock.now())
     return list(waiting.order_by("next_look_at").values_list("pk", flat=True)[:_BATCH])
 
 
@@ -139,7 +147,8 @@ def _look_at(checkout_id: UUID) -> None:
     next_look_at = now + timedelta(seconds=pause)
     if now < until < next_look_at:
         next_look_at = until
-    Checkout.objects.filter(pk=checkout_id).update(
+    # One that has ended meanwhile is looked at no more, whatever becomes of this look.
+    Checkout.objects.filter(pk=checkout_id, state__in=_LOOKED_AT).update(
         looks=checkout.looks + 1, next_look_at=next_look_at
     )
     over = checkout.close_requested_at is not None or until <= now
@@ -152,7 +161,7 @@ def _look_at(checkout_id: UUID) -> None:
         settlement.record(checkout_id, Signal.Source.SELF_HEAL, outcome.name)
         if outcome.name == "processing":  # a bank that takes days is not asked every few minutes
             later = now + timedelta(seconds=_PROCESSING_PAUSE_SECONDS)
-            Checkout.objects.filter(pk=checkout_id).update(next_look_at=later)
+            Checkout.objects.filter(pk=checkout_id, state=COMPLETE).update(next_look_at=later)
     _rest_when_done(checkout_id)
 
 
@@ -175,19 +184,19 @@ def _rest_when_done(checkout_id: UUID) -> None:
 def _each(work: Callable, items: Iterable, until: float) -> int:
     """Do each by itself: one that fails is logged and tried again by a later sweep.
 
-    Stops when time is up (`until`, monotonic seconds) and when Stripe does not answer at all:
-    waiting for it a hundred times over would keep the worker from everything else.
+    Stops when time is up (`until`, monotonic seconds), after one at least, and when Stripe does not
+    answer at all: waiting for it a hundred times over would keep the worker from everything else.
     """
     done = 0
-    for item in items:
-        if time.monotonic() > until:
+    for tried, item in enumerate(items):
+        if tried and time.monotonic() >= until:
             break
         try:
             work(item)
             done += 1
         except StripeDown as error:
             log.warning("%s %s: %s", getattr(work, "__name__", work), item, error)
-            if isinstance(error.__cause__, stripe.APIConnectionError):
+            if is_unreachable(error):
                 break
         except DomainError as error:
             log.warning("%s %s: %s", getattr(work, "__name__", work), item, error)

@@ -20,6 +20,21 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 _fleet_key = pytest.StashKey[Fleet]()
 
 
+# Files that take a minute or so: begun first, so that no process is left alone with one at the end.
+LONG = ("tests/properties", "tests/up/test_database", "tests/core/test_change_interleavings",
+        "tests/up", "tests/money/test_crashes", "tests/browser", "tests/races")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first; the rest in the order in which they stand."""
+
+    def turn(item: pytest.Item) -> int:
+        fitting = (n for n, start in enumerate(LONG) if item.nodeid.startswith(start))
+        return next(fitting, len(LONG))
+
+    items.sort(key=turn)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What the slowest test waits for starts at once, where one process runs everything."""
     names = {item.name for item in session.items}

@@ -50,6 +50,7 @@ EVENT_WORDS = {
     "payment_failed": "Your bank did not pay",
     "payment_refused": "Payment not accepted: it is yours again",
     "capture_failed": "Your bank did not hand the money over",
+    "captured_past_us": "A payment that bought nothing was taken all the same: it goes back",
     "voided": "Payment given back: your card was not charged",
     "payment_voided": "Payment given back: your card was not charged",
 }

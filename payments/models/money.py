@@ -185,7 +185,7 @@ class Payment(models.Model):
                 name="payment_verdict_before_call",
                 condition=Q(state__in=["created", "processing", "authorised", "failed"])
                 | (Q(state__in=["capturing", "captured", "capture_failed"]) & Q(verdict="capture"))
-                | Q(state="captured", verdict="refund")
+                | Q(state="captured", verdict__in=["refund", "void"])
                 | (Q(state__in=["voiding", "voided"]) & Q(verdict="void")),
             ),
         ]

@@ -13,7 +13,8 @@ from config.kernel.money import Money
 from members.models import Member
 from payments import findings, refunding
 from payments.models import Due, Finding, Refund
-from payments.reconciler import stripe_objects, sums
+from payments.reconciler import at_stripe, failed_refunds, sums
+from payments.states import FAILED
 
 
 class NotOffered(DomainError):
@@ -30,6 +31,7 @@ class About:
     due: Due | None = None
     member: Member | None = None
     failed_refund: Refund | None = None
+    missing_minor: int = 0
 
     @property
     def booking(self) -> Booking | None:
@@ -37,15 +39,22 @@ class About:
 
     @property
     def refundable(self) -> Money | None:
-        """What refunding would give back: the money too much, or what did not arrive."""
+        """What refunding would give back: the money too much, or what did not arrive and has not
+        been given back anew.
+        """
         if self.due is None:
             return None
         amount = 0
-        if self.finding.kind in {sums.CAPTURED_WITHOUT_BOOKING, sums.SUM_DIFFERS}:
+        if self.is_of_sum:
             amount = int(self.finding.evidence.get("sum", {}).get("difference", 0))
         elif self.failed_refund is not None:
-            amount = self.failed_refund.amount_minor
+            amount = self.missing_minor
         return Money(amount, self.due.currency) if amount > 0 else None
+
+    @property
+    def is_of_sum(self) -> bool:
+        """Whether it tells of a due with too much money, as far as it does of too much."""
+        return self.finding.kind in {sums.CAPTURED_WITHOUT_BOOKING, sums.SUM_DIFFERS}
 
     @property
     def can_credit(self) -> bool:
@@ -83,7 +92,7 @@ class About:
 
     @property
     def _is_stranger(self) -> bool:
-        return self.finding.kind == stripe_objects.UNEXPLAINED_PAYMENT
+        return self.finding.kind == at_stripe.UNEXPLAINED_PAYMENT
 
 
 def about(finding: Finding) -> About:
@@ -96,7 +105,9 @@ def about_all(found: Iterable[Finding]) -> dict[UUID, About]:
     found = list(found)
     refunds = {
         str(refund.pk): refund
-        for refund in Refund.objects.filter(pk__in=_subjects(found, "refund"))
+        for refund in Refund.objects.select_related("payment").filter(
+            pk__in=_subjects(found, "refund")
+        )
     }
     named = {finding.pk: _due_id(finding, refunds) for finding in found}
     dues = Due.objects.select_related("booking__workspace", "booking__member", "change")
@@ -110,6 +121,7 @@ def about_all(found: Iterable[Finding]) -> dict[UUID, About]:
         for finding in found
     }
     members = _members([due.booking for due in of_finding.values() if due is not None])
+    missing = failed_refunds.missing(refund.pk for refund in refunds.values())
     told = {}
     for finding in found:
         due, refund = of_finding[finding.pk], refunds.get(finding.subject_id)
@@ -117,7 +129,8 @@ def about_all(found: Iterable[Finding]) -> dict[UUID, About]:
             finding=finding,
             due=due,
             member=members.get(due.booking_id) if due is not None else None,
-            failed_refund=refund if refund is not None and refund.state == "failed" else None,
+            failed_refund=refund if refund is not None and refund.state == FAILED else None,
+            missing_minor=missing.get(refund.pk, 0) if refund is not None else 0,
         )
     return told
 

@@ -18,20 +18,13 @@ LOW = Finding.Severity.LOW
 
 Cursor = dict[str, Any]
 
-# What of a refund `r` counts: all of it, but of one that failed only what was not asked for again
-# of its payment afterwards. What had been asked for before it failed is another matter.
-COUNTED = """CASE WHEN r.state <> 'failed' THEN r.amount_minor ELSE greatest(
-    r.amount_minor - (
-        SELECT coalesce(sum(n.amount_minor), 0) FROM payments_refund n
-        WHERE n.payment_id = r.payment_id AND n.id <> r.id
-          AND n.created_at >= coalesce(r.ended_at, r.created_at)), 0) END"""
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Something that should not be. `kind` and subject name its cause.
 
-    A cause that staff dismissed stays silent until its `fingerprint` (a sum, a status) changes.
+    A cause that staff dismissed or gave credit for stays silent until its `fingerprint` (a sum, a
+    status) changes; one that stands open is told as it is by then.
     """
 
     kind: str
@@ -76,12 +69,18 @@ class Check:
     heals: ClassVar[str] = ""
     interval: ClassVar[timedelta] = HOUR
     batch: ClassVar[int] = 500
-    seconds: ClassVar[int] = 20
+    seconds: ClassVar[int] = 20  # for heals as well
+    # How many findings that a pass has not seen again are asked about one by one, where they are.
+    asks: ClassVar[int] = 500
     # Whether a dismissed cause may be told of again (a table that is late once more).
     recurs: ClassVar[bool] = False
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        """The cursor of a new pass. `before` is what the last whole pass left, `since` staff's."""
+        """The cursor of a new pass. `before` is what the last whole pass left, `since` staff's.
+
+        What one pass looks at and the next ones do not again goes on where the last one ended,
+        however late `since` is: else there would be a gap.
+        """
         return {}
 
     def look(self, cursor: Cursor) -> Page:
@@ -99,6 +98,17 @@ class Check:
     def is_gone(self, finding: Finding) -> bool:
         """Whether a finding that a whole pass has not seen again is over."""
         return True
+
+
+_BOUNDS = """
+    SELECT count(*) AS many, (array_agg(id ORDER BY id DESC))[1] AS upto
+    FROM (SELECT id FROM {table} WHERE id > %(after)s ORDER BY id LIMIT %(batch)s) page
+"""
+
+
+def bounds_of(table: str, *, after: Any, batch: int) -> dict[str, Any]:
+    """The next page of a table by id: how many rows it has (`many`), and its last id (`upto`)."""
+    return rows(_BOUNDS.format(table=table), {"after": after, "batch": batch})[0]
 
 
 def rows(sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

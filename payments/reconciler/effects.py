@@ -8,18 +8,10 @@ from config.kernel import effects
 from config.kernel.clock import now as database_now
 from config.kernel.money import Money
 from config.kernel.version import code_version
+from payments import refunding
 from payments.models import Refund
-from payments.reconciler.base import (
-    COUNTED,
-    HIGH,
-    MEDIUM,
-    MINUTE,
-    Check,
-    Cursor,
-    Page,
-    Seen,
-    rows,
-)
+from payments.reconciler import failed_refunds
+from payments.reconciler.base import HIGH, MEDIUM, MINUTE, Check, Cursor, Page, Seen, rows
 from payments.refunding import HAS_FAILED, NEEDS_SOMEBODY
 
 EFFECTS_OVERDUE = "effects_overdue"
@@ -38,7 +30,12 @@ _WAITING: dict[str, tuple[str, str, str, str]] = {
         "payment signals", "next_try_at", "followed_at IS NULL", "payments.follow_signal"
     ),
     "payments_payment": ("payments", "next_try_at", "next_try_at IS NOT NULL", ""),
-    "payments_checkout": ("checkouts", "next_look_at", "next_look_at IS NOT NULL", ""),
+    "payments_checkout": (
+        "checkouts",
+        "next_look_at",
+        "next_look_at IS NOT NULL AND state IN ('creating', 'open', 'complete')",
+        "",
+    ),
     "payments_refund": (
         "refunds", "next_try_at", "next_try_at IS NOT NULL", "payments.carry_out_refund"
     ),
@@ -104,17 +101,24 @@ class RefundsStuck(Check):
     batch = 200
 
     _STUCK = f"""
-        SELECT r.id, r.state, r.amount_minor, r.currency, r.created_at, r.last_error, r.tries,
-               r.stripe_refund_id, r.due_id, r.payment_id, r.cause, d.workspace_id, b.reference
-        FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
-        JOIN bookings_booking b ON b.id = d.booking_id
-        WHERE r.id > %(after)s
-          AND r.state IN ('requested', 'submitted', 'needs_attention', 'failed')
-          AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
-              WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
-              ELSE true END
-          AND {COUNTED} > 0
-        ORDER BY r.id LIMIT %(batch)s
+        WITH page AS (
+            SELECT r.*, d.workspace_id, b.reference
+            FROM payments_refund r JOIN payments_due d ON d.id = r.due_id
+            JOIN bookings_booking b ON b.id = d.booking_id
+            WHERE r.id > %(after)s
+              AND r.state IN ('requested', 'submitted', 'needs_attention', 'failed')
+              AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
+                  WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
+                  ELSE true END
+            ORDER BY r.id LIMIT %(batch)s
+        ),
+        wanted AS (SELECT DISTINCT payment_id FROM page WHERE state = 'failed'),
+        {failed_refunds.MISSING}
+        SELECT page.id, page.state, page.amount_minor, page.currency, page.created_at,
+               page.last_error, page.tries, page.attempt, page.stripe_refund_id, page.due_id,
+               page.payment_id, page.cause, page.workspace_id, page.reference,
+               missing.minor AS missing
+        FROM page LEFT JOIN missing USING (id) ORDER BY page.id
     """  # noqa: S608
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
@@ -128,7 +132,7 @@ class RefundsStuck(Check):
             if row["state"] in {"requested", "submitted"}:
                 effects.kick(Refund.kick_task, str(row["id"]))
         more = len(found) == self.batch
-        seen = [_refund(row) for row in found]
+        seen = [_refund(row) for row in found if row["missing"] != 0]  # given anew, all of it
         return Page(len(found), seen, {"after": str(found[-1]["id"])} if more else None)
 
 
@@ -139,6 +143,8 @@ def _refund(row: dict[str, Any]) -> Seen:
     bad = row["state"] in {"failed", "needs_attention"}
     amount = Money(row["amount_minor"], row["currency"])
     said = row["state"].replace("_", " ") if bad else "has been under way for too long"
+    if row["missing"] not in {None, row["amount_minor"]}:
+        said += f", and {Money(int(row['missing']), row['currency'])} was not given back anew"
     return Seen(
         kind=_KIND_OF.get(row["state"], REFUND_STUCK),
         severity=HIGH if bad else MEDIUM,
@@ -157,5 +163,12 @@ def _refund(row: dict[str, Any]) -> Seen:
             "last_error": row["last_error"],
             "code_version": code_version(),
         },
-        fingerprint=row["state"],
+        fingerprint=_fingerprint(row),
     )
+
+
+def _fingerprint(row: dict[str, Any]) -> str:
+    """As `refunding` files it, until a part of what failed is given back anew."""
+    whole = refunding.fingerprint(row["state"], row["attempt"])
+    is_whole = row["missing"] in {None, row["amount_minor"]}
+    return whole if is_whole else f"{whole}, {row['missing']} missing"

@@ -8,10 +8,11 @@ from config.kernel.clock import now as database_now
 from payments.models import CheckRun
 from payments.reconciler.base import HOUR, Check
 from payments.reconciler.effects import EffectsOverdue, RefundsStuck
+from payments.reconciler.ledger import CreditLedger
 from payments.reconciler.money import CheckoutsStuck, PaymentsStuck
 from payments.reconciler.slots import Overlaps
 from payments.reconciler.stripe_objects import OpenSessions, StripePayments, UndeliveredEvents
-from payments.reconciler.sums import CreditLedger, Dues
+from payments.reconciler.sums import Dues
 
 CHECKS: tuple[Check, ...] = (
     CheckoutsStuck(),
@@ -28,7 +29,14 @@ CHECKS: tuple[Check, ...] = (
 
 # What "0 overlaps" and "0 unexplained money" rest on.
 SLOT_CHECKS = ("overlaps",)
-MONEY_CHECKS = ("dues", "credit_ledger", "stripe_payments", "payments_stuck", "checkouts_stuck")
+MONEY_CHECKS = (
+    "dues",
+    "credit_ledger",
+    "stripe_payments",
+    "payments_stuck",
+    "checkouts_stuck",
+    "refunds_stuck",
+)
 
 
 def check_named(name: str) -> Check:

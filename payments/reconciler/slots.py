@@ -100,7 +100,8 @@ class Overlaps(Check):
     batch = 100
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        return {"after": str(_NIL), "since": (since or now - _BACK).isoformat()}
+        begin = min(now - _BACK, since or now)
+        return {"after": str(_NIL), "since": begin.isoformat()}
 
     def look(self, cursor: Cursor) -> Page:
         found = rows(_RESOURCES, {"after": cursor["after"], "batch": self.batch})

@@ -22,10 +22,10 @@ from payments import carrying, stripe_api, unpaid
 from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Finding, Payment, Refund
 from payments.moves import move_checkout, move_payment
-from payments.reconciler import stripe_objects
+from payments.reconciler import at_stripe, stripe_objects
 from payments.reconciler.about import NotOffered, about, resolve
 from payments.reconciler.deeds import Resolution, win
-from payments.standing import left_of
+from payments.standing import credit_on, left_of
 from payments.states import AUTHORISED, CAPTURE, CAPTURED, CAPTURING, COMPLETE, CREATING, OPEN
 from payments.stripe_api import StripeRefused
 
@@ -41,7 +41,7 @@ def give_back(finding: Finding, *, actor: Actor, note: str) -> None:
     try:
         intent = stripe_api.fetch_intent_fully(finding.subject_id, account=account)
         if stripe_objects.is_money(intent):
-            named = {stripe_objects.FOR_FINDING: str(finding.pk)}
+            named = {at_stripe.FOR_FINDING: str(finding.pk)}
             stripe_api.give_back_whole(intent, account=account, metadata=named)
     except StripeRefused as refusal:
         raise NotOffered(f"Stripe refuses: {refusal}") from refusal
@@ -112,14 +112,19 @@ def attach(finding: Finding, *, reference: str, actor: Actor, note: str) -> None
         raise NotOffered
     account = finding.evidence.get("account", "")
     intent = stripe_api.fetch_intent_fully(finding.subject_id, account=account)
-    if not stripe_objects.is_money(intent):
-        raise NotOffered("That money has gone back meanwhile.")
+    if not stripe_objects.is_money(intent) or _given_back_minor(intent):
+        raise NotOffered("That money has gone back meanwhile, or a part of it.")
     of_workspace = {"workspace_id": finding.workspace_id} if finding.workspace_id else {}
     found = Booking.objects.filter(reference=reference.strip().upper(), **of_workspace)
     if found.count() != 1:
         raise NotFound("There is no booking with this reference here.")
     _attach(found.get().pk, intent, account, actor, note)
     resolve(finding, Resolution.ATTACHED, actor, f"{reference.strip().upper()}: {note}")
+
+
+def _given_back_minor(intent: dict[str, Any]) -> int:
+    charge = intent.get("latest_charge")
+    return int(charge.get("amount_refunded") or 0) if isinstance(charge, dict) else 0
 
 
 @retried_on_deadlock
@@ -140,9 +145,7 @@ def _check_fits(money: LockedMoney, intent: dict[str, Any], account: str) -> Non
         raise NotOffered("Only a booking that stands or is held can take a payment.")
     if unpaid.accepted(money.payments) is not None or due.settled_at:
         raise NotOffered("That booking is paid already.")
-    if any(
-        each.credit_minor and each.state in {CREATING, OPEN} for each in money.checkouts.values()
-    ):
+    if credit_on(due):
         raise NotOffered("Credit is being spent on that booking; wait until its page has closed.")
     came_in = (intent["amount_received"], intent["currency"].upper(), account)
     if came_in != (due.amount_minor, due.currency, booking.workspace.charging_account):

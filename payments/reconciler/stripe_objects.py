@@ -7,7 +7,6 @@ is cut short goes on where it was.
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-from uuid import UUID
 
 import stripe
 from django.conf import settings
@@ -21,8 +20,19 @@ from holds.states import ACTIVE
 from members.models import Workspace
 from payments import checkouts, settlement, stripe_api
 from payments.event_names import ALL_EVENTS
-from payments.models import Checkout, Finding, Payment, Refund, Signal
-from payments.reconciler import evidence
+from payments.models import Checkout, Finding, Payment, Signal
+from payments.reconciler import evidence, stripe_refunds
+from payments.reconciler.at_stripe import (
+    ACCOUNT_UNREADABLE,
+    EVENT_NOT_TAKEN,
+    SESSION_OPEN,
+    STRIPE_DIFFERS,
+    UNEXPLAINED_PAYMENT,
+    ours,
+    said,
+    uuids,
+    workspace_of,
+)
 from payments.reconciler.base import HIGH, HOUR, MEDIUM, MINUTE, Check, Cursor, Page, Seen
 from payments.refunding import FOREIGN
 from payments.states import CAPTURE_FAILED as FAILED_CAPTURE
@@ -31,15 +41,7 @@ from payments.stripe_api import Listing, StripeDown, StripeRefused
 
 log = logging.getLogger(__name__)
 
-UNEXPLAINED_PAYMENT = "unexplained_payment"
-STRIPE_DIFFERS = "stripe_differs"
-ACCOUNT_UNREADABLE = "account_unreadable"
-EVENT_NOT_TAKEN = "event_not_taken"
-SESSION_OPEN = "session_open"
-
 _MONEY = {"requires_capture", "succeeded", "processing"}
-# The key under which a refund at Stripe names the finding that it was made for.
-FOR_FINDING = "finding"
 
 
 class PerAccount(Check):
@@ -112,10 +114,11 @@ class StripePayments(PerAccount):
     name = "stripe_payments"
     looks_for = "payments and refunds at Stripe that nothing here explains, or that differ"
     kinds = (UNEXPLAINED_PAYMENT, FOREIGN, STRIPE_DIFFERS, ACCOUNT_UNREADABLE)
-    heals = "settles a payment whose checkout is ours"
+    heals = "settles a payment whose checkout is ours, and catches up with refunds"
     interval = HOUR
     seconds = 60
     lists = ("payment_intents", "refunds")
+    asks = 50
 
     # What is younger may be on its way to us; what is older was covered by the passes before.
     settles_within = timedelta(minutes=2)
@@ -124,8 +127,10 @@ class StripePayments(PerAccount):
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
         covered = before.get("to")
-        begin = datetime.fromtimestamp(covered, UTC) - self.overlap if covered else None
-        begin = since or begin or now - self.first_window
+        begin = now - self.first_window
+        if covered:
+            begin = datetime.fromtimestamp(covered, UTC) - self.overlap
+        begin = min(begin, since or begin)
         return super().start(now=now, before=before, since=since) | {
             "from": int(begin.timestamp()),
             "to": int((now - self.settles_within).timestamp()),
@@ -141,8 +146,9 @@ class StripePayments(PerAccount):
         return asked
 
     def judge(self, what: str, account: str, items: list[dict[str, Any]]) -> tuple[list[Seen], int]:
-        judge = _intents if what == "payment_intents" else _refunds
-        return judge(account, items), 0
+        if what == "refunds":
+            return stripe_refunds.judged(account, items), 0
+        return _intents(account, items), 0
 
     def shut(self, account: str, error: Exception) -> list[Seen]:
         workspace = Workspace.objects.filter(stripe_account_id=account).first()
@@ -161,9 +167,11 @@ class StripePayments(PerAccount):
         ]
 
     def heal(self, seen: Seen) -> str:
+        if seen.subject_type == stripe_refunds.SUBJECT:
+            return stripe_refunds.caught_up(seen)
         if seen.kind != UNEXPLAINED_PAYMENT:
             return ""
-        checkout = _ours(seen.evidence["metadata"])
+        checkout = ours(seen.evidence["metadata"])
         if checkout is None or checkout.account != seen.evidence["account"]:
             return ""
         if not checkout.session_id:
@@ -182,22 +190,16 @@ class StripePayments(PerAccount):
         """Its window may have passed: ask for the object itself."""
         if finding.kind == ACCOUNT_UNREADABLE:
             return True
-        if finding.kind == FOREIGN:
-            return Refund.objects.filter(stripe_refund_id=finding.subject_id).exists()
-        account = finding.evidence.get("account", "")
         try:
+            if finding.subject_type == stripe_refunds.SUBJECT:
+                return stripe_refunds.is_gone(finding)
+            account = finding.evidence.get("account", "")
             intent = stripe_api.fetch_intent_fully(finding.subject_id, account=account)
-        except (StripeDown, StripeRefused):
-            return False
+        except (StripeDown, StripeRefused) as error:
+            if _is_shut(error):
+                return False
+            raise
         return not _intents(account, [intent])
-
-
-def _ours(metadata: dict[str, Any] | None) -> Checkout | None:
-    """The Checkout that an object's metadata names."""
-    try:
-        return Checkout.objects.filter(pk=UUID((metadata or {}).get("checkout", ""))).first()
-    except ValueError:
-        return None
 
 
 def _intents(account: str, items: list[dict[str, Any]]) -> list[Seen]:
@@ -224,9 +226,9 @@ def _intent(account: str, item: dict[str, Any], payment: Payment | None) -> Seen
         severity=HIGH if ours or not account else MEDIUM,
         subject_type="payment_intent",
         subject_id=item["id"],
-        workspace_id=_workspace_of(account, item),
+        workspace_id=workspace_of(account, item),
         summary=f"{money} on {where} ({item['status']}) belongs to no payment of ours",
-        evidence=_said(account, item),
+        evidence=said(account, item),
         fingerprint=item["status"],
     )
 
@@ -262,91 +264,9 @@ def _differing(account: str, item: dict[str, Any], payment: Payment) -> Seen | N
         subject_id=item["id"],
         workspace_id=payment.due.workspace_id,
         summary=f"{payment.due.booking.reference}: {payment.amount} {wrong}",
-        evidence=_said(account, item)
+        evidence=said(account, item)
         | {"payment": evidence.payment_said(payment), "due": str(payment.due_id)},
         fingerprint=f"{payment.state} {item['status']} {item['amount_received']}",
-    )
-
-
-def _said(account: str, item: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of an object of Stripe's: no card, no name."""
-    kept = ("id", "object", "status", "amount", "amount_received", "currency", "created",
-            "livemode", "metadata", "description")  # fmt: skip
-    return {
-        "account": account,
-        **{name: item[name] for name in kept if name in item},
-        "metadata": item.get("metadata") or {},
-        "code_version": code_version(),
-    }
-
-
-def _workspace_of(account: str, item: dict[str, Any]) -> UUID | None:
-    checkout = _ours(item.get("metadata"))
-    if checkout is not None:
-        return checkout.due.workspace_id
-    if not account:
-        return None
-    found = Workspace.objects.filter(stripe_account_id=account).values_list("pk", flat=True)
-    return found.first()
-
-
-def _refunds(account: str, items: list[dict[str, Any]]) -> list[Seen]:
-    ids = [item["id"] for item in items]
-    named = [(item.get("metadata") or {}).get("refund", "") for item in items]
-    known = set(
-        Refund.objects.filter(stripe_refund_id__in=ids).values_list("stripe_refund_id", flat=True)
-    )
-    rows_of_ours = {
-        str(pk) for pk in Refund.objects.filter(pk__in=_uuids(named)).values_list("pk", flat=True)
-    }
-    for_findings = _for_findings(items)
-    paid = {
-        payment.payment_intent_id: payment
-        for payment in Payment.objects.select_related("due__booking").filter(
-            payment_intent_id__in=[item.get("payment_intent") or "" for item in items]
-        )
-    }
-    return [
-        _refund(account, item, paid.get(item.get("payment_intent") or ""))
-        for item, name in zip(items, named, strict=True)
-        if item["id"] not in known
-        and name not in rows_of_ours
-        and (item.get("metadata") or {}).get(FOR_FINDING) not in for_findings
-        and item["status"] not in {"failed", "canceled"}
-    ]
-
-
-def _for_findings(items: list[dict[str, Any]]) -> set[str]:
-    """The findings of ours for which staff have given something back."""
-    named = [(item.get("metadata") or {}).get(FOR_FINDING, "") for item in items]
-    found = Finding.objects.filter(pk__in=_uuids(named)).values_list("pk", flat=True)
-    return {str(pk) for pk in found}
-
-
-def _uuids(words: list[str]) -> list[UUID]:
-    found = []
-    for word in words:
-        try:
-            found.append(UUID(word))
-        except ValueError:
-            continue
-    return found
-
-
-def _refund(account: str, item: dict[str, Any], payment: Payment | None) -> Seen:
-    money = Money(item["amount"], item["currency"].upper())
-    about = payment.due.booking.reference if payment else (account or "the platform")
-    return Seen(
-        kind=FOREIGN,
-        severity=HIGH if payment else MEDIUM,
-        subject_type="stripe_refund",
-        subject_id=item["id"],
-        workspace_id=payment.due.workspace_id if payment else _workspace_of(account, item),
-        summary=f"{about}: {money} was refunded at Stripe, and not by us",
-        evidence=_said(account, item)
-        | {"payment_intent": item.get("payment_intent")}
-        | ({"due": str(payment.due_id)} if payment else {}),
-        fingerprint=item["status"],
     )
 
 
@@ -370,7 +290,7 @@ class OpenSessions(PerAccount):
 
     def judge(self, what: str, account: str, items: list[dict[str, Any]]) -> tuple[list[Seen], int]:
         late = database_now() - self.settles_within
-        named = _uuids([(item.get("metadata") or {}).get("checkout", "") for item in items])
+        named = uuids([(item.get("metadata") or {}).get("checkout", "") for item in items])
         ours = {
             str(checkout.pk): checkout
             for checkout in Checkout.objects.select_related("due__booking").filter(pk__in=named)
@@ -440,7 +360,7 @@ def _forgotten(account: str, item: dict[str, Any]) -> list[Seen]:
     """
     named = (item.get("metadata") or {}).get("checkout", "")
     is_of_this_site = (item.get("success_url") or "").startswith(f"{settings.SITE_URL}/")
-    if not _uuids([named]) or not is_of_this_site:
+    if not uuids([named]) or not is_of_this_site:
         return []
     return [
         Seen(
@@ -509,6 +429,11 @@ class UndeliveredEvents(PerAccount):
                 seen.append(_not_taken(account, item, problem))
         return seen, taken
 
+    def is_gone(self, finding: Finding) -> bool:
+        """Taken in since, or no longer to be had; a pass since a moment has not seen the others."""
+        is_over = finding.seen_at <= database_now() - self.kept_at_stripe
+        return is_over or Event.objects.filter(id=finding.subject_id).exists()
+
 
 def _replayed(account: str, item: dict[str, Any]) -> str:
     """Give an event to the webhook's own receivers; dj-stripe drops one that it knows."""
@@ -533,7 +458,7 @@ def _know_owner(account: str) -> None:
 
 def _not_taken(account: str, item: dict[str, Any], problem: str) -> Seen:
     about = item["data"]["object"]
-    checkout = _ours(about.get("metadata"))
+    checkout = ours(about.get("metadata"))
     return Seen(
         kind=EVENT_NOT_TAKEN,
         severity=MEDIUM,

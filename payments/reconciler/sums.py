@@ -1,4 +1,4 @@
-"""Sums that must come out even: every due (INV-6) and every credit account (INV-7)."""
+"""Every due's sum must come out even, whatever has become of its booking (INV-6)."""
 
 from datetime import datetime
 from typing import Any
@@ -8,19 +8,12 @@ from config.kernel.money import Money
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
-from payments.reconciler.base import COUNTED, HIGH, HOUR, Check, Cursor, Page, Seen, rows
+from payments.reconciler.base import HIGH, HOUR, Check, Cursor, Page, Seen, bounds_of, rows
+from payments.reconciler.failed_refunds import MISSING
 
 CAPTURED_WITHOUT_BOOKING = "captured_without_booking"
 CONFIRMED_WITHOUT_MONEY = "confirmed_without_money"
 SUM_DIFFERS = "sum_differs"
-LEDGER_DIFFERS = "ledger_differs"
-
-_NIL = UUID(int=0)
-
-_BOUNDS = """
-    SELECT count(*) AS many, (array_agg(id ORDER BY id DESC))[1] AS upto
-    FROM (SELECT id FROM {table} WHERE id > %(after)s ORDER BY id LIMIT %(batch)s) page
-"""
 
 # INV-6, per due: what came in less what went out equals what is owed, kept, or on its way.
 #
@@ -28,24 +21,24 @@ _BOUNDS = """
 #
 # captured, refunded, lost   by their rows' states; external payments have no rows yet
 # credit spent               spent less given back; a refund that becomes credit is a refund
-# allowed                    what was given back by decision of staff, the spent credit that a
-#                            refund gave back, and what disputes took
+# allowed                    what was given back by decision of staff and the spent credit that a
+#                            refund gave back, both beyond what had been paid too much; and what
+#                            disputes took
 # owed                       the due less what was allowed, while the booking stands
 # retained                   of a cancelled booking, what was paid less what was given back; that
-#                            must be the policy's share at least, unless staff decided otherwise,
-#                            and refunds by the policy must not be more than its share
-# in flight                  + refunds asked for, + credit put aside for a payment under way;
-#                            − captures under way, − a failed capture that waits to be paid again
-#
-# What a bank has taken needs not be given back any more: of refunds that have not arrived, what is
-# beyond the money still there is moot.
+#                            must be the policy's share at least, unless staff decided otherwise
+#                            or a bank has the money while a dispute is open, and refunds by the
+#                            policy must not be more than its share
+# in flight                  + refunds asked for, as far as a bank has not taken the money back;
+#                            + credit put aside for a payment under way; − captures under way,
+#                            − what a failed capture left to be paid again
 #
 # A change's due stands when the change is made; before, it is like a booking that is not paid yet.
 # What was given back since a change made its booking cheaper is no longer part of what was paid.
 # Once a booking is cancelled its dues are one sum: what is given back is taken from all of them.
 #
-# A refund that failed and a capture that failed are findings of their own; here they count as on
-# their way, so that one cause is told once.
+# A refund that failed and a capture that failed are findings of their own; here what is missing of
+# them counts as on its way, so that one cause is told once.
 _SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
@@ -71,13 +64,24 @@ _SUMS = f"""
                    WHERE state = 'captured' AND verdict = 'capture'
                ) AS accepted,
                sum(amount_minor) FILTER (WHERE state = 'capturing') AS capturing,
-               max(amount_minor) FILTER (WHERE state = 'capture_failed') AS failed
+               bool_or(state = 'capture_failed') AS has_failed
         FROM parts JOIN payments_payment USING (due_id) GROUP BY subject
+    ),
+    wanted AS (
+        SELECT DISTINCT r.payment_id FROM parts JOIN payments_refund r USING (due_id)
+        WHERE r.state = 'failed'
+    ),
+    {MISSING},
+    refunds AS (
+        SELECT parts.subject, r.payment_id, r.state, r.cause, p.verdict, p.amount_minor AS paid,
+               coalesce(missing.minor, r.amount_minor) AS amount_minor
+        FROM parts JOIN payments_refund r USING (due_id)
+        JOIN payments_payment p ON p.id = r.payment_id
+        LEFT JOIN missing ON missing.id = r.id
     ),
     back AS (
         SELECT subject,
                sum(amount_minor) FILTER (WHERE state = 'succeeded') AS refunded,
-               sum(amount_minor) FILTER (WHERE state <> 'succeeded') AS giving_back,
                sum(amount_minor) FILTER (
                    WHERE verdict = 'capture' AND cause <> 'change'
                ) AS given,
@@ -88,17 +92,31 @@ _SUMS = f"""
                sum(amount_minor) FILTER (
                    WHERE cause IN ('staff', 'reconciler', 'change') AND verdict = 'capture'
                ) AS decided
-        FROM (
-            SELECT parts.subject, {COUNTED} AS amount_minor, r.state, r.cause, p.verdict
-            FROM parts JOIN payments_refund r USING (due_id)
-            JOIN payments_payment p ON p.id = r.payment_id
-        ) refunds GROUP BY subject
+        FROM refunds GROUP BY subject
     ),
-    lost AS (
-        SELECT parts.subject, sum(x.amount_minor) AS lost
+    under_way AS (
+        SELECT subject, sum(greatest(least(asked, paid - done - lost), 0)) AS giving_back
+        FROM (
+            SELECT subject, paid,
+                   coalesce(sum(amount_minor) FILTER (WHERE state <> 'succeeded'), 0) AS asked,
+                   coalesce(sum(amount_minor) FILTER (WHERE state = 'succeeded'), 0) AS done,
+                   coalesce((SELECT sum(x.amount_minor) FROM payments_dispute x
+                             WHERE x.payment_id = refunds.payment_id AND x.is_lost), 0) AS lost
+            FROM refunds GROUP BY subject, payment_id, paid
+        ) payments GROUP BY subject
+    ),
+    disputed AS (
+        SELECT parts.subject, sum(x.amount_minor) FILTER (WHERE x.is_lost) AS lost,
+               sum(x.amount_minor) FILTER (
+                   WHERE x.is_lost AND p.verdict = 'capture'
+               ) AS lost_of_accepted,
+               sum(x.amount_minor) FILTER (
+                   WHERE NOT x.is_lost AND x.status IN ('needs_response', 'under_review')
+                     AND p.verdict = 'capture'
+               ) AS held
         FROM payments_dispute x JOIN payments_payment p ON p.id = x.payment_id
         JOIN parts ON parts.due_id = p.due_id
-        WHERE x.is_lost GROUP BY parts.subject
+        GROUP BY parts.subject
     ),
     credit AS (
         SELECT subject, -sum(amount_minor) AS spent,
@@ -138,11 +156,17 @@ _SUMS = f"""
     ),
     sums AS (
         SELECT page.*, coalesce(paid.captured, 0) AS captured,
+               coalesce(paid.accepted, 0) AS accepted,
                coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
-               coalesce(lost.lost, 0) AS lost, coalesce(back.giving_back, 0) AS giving_back,
-               coalesce(paid.capturing, 0) AS capturing, coalesce(paid.failed, 0) AS failed,
+               coalesce(disputed.lost, 0) AS lost, coalesce(disputed.held, 0) AS held,
+               coalesce(disputed.lost_of_accepted, 0) AS lost_of_accepted,
+               coalesce(under_way.giving_back, 0) AS giving_back,
+               coalesce(paid.capturing, 0) AS capturing,
+               coalesce(paid.has_failed, false) AS has_failed,
                coalesce(back.decided, 0) + coalesce(credit.returned, 0)
-               + coalesce(credit.cheaper, 0) + coalesce(lost.lost, 0) AS allowed,
+               + coalesce(credit.cheaper, 0) AS decided,
+               coalesce(paid.accepted, 0) + coalesce(credit.spent, 0)
+               + coalesce(credit.returned, 0) + coalesce(credit.cheaper, 0) AS came_in,
                coalesce(paid.accepted, 0) - coalesce(back.cheaper, 0)
                + coalesce(credit.spent, 0) + coalesce(credit.returned, 0) AS was_paid,
                coalesce(back.given, 0) + coalesce(credit.returned, 0) AS given,
@@ -150,33 +174,39 @@ _SUMS = f"""
                coalesce(policy.share, 0) AS share, coalesce(policy.applies, false) AS applies,
                page.state IN ('confirmed', 'completed', 'no_show') AS stands
         FROM page LEFT JOIN paid ON paid.subject = page.id LEFT JOIN back ON back.subject = page.id
-        LEFT JOIN lost ON lost.subject = page.id LEFT JOIN credit ON credit.subject = page.id
-        LEFT JOIN policy ON policy.id = page.id
+        LEFT JOIN disputed ON disputed.subject = page.id
+        LEFT JOIN under_way ON under_way.subject = page.id
+        LEFT JOIN credit ON credit.subject = page.id LEFT JOIN policy ON policy.id = page.id
     ),
-    still AS (
-        SELECT *, greatest(giving_back - greatest(captured - refunded - lost, 0), 0) AS moot
+    allowances AS (
+        SELECT *, captured + credit_spent - refunded - lost AS has,
+               greatest(decided - greatest(came_in - due, 0), 0) + lost_of_accepted AS allowed,
+               CASE WHEN applies THEN least(share, greatest(was_paid - held, 0)) ELSE 0 END
+               AS to_give,
+               CASE WHEN applies THEN greatest(by_policy - share, 0) ELSE 0 END AS beyond_share
         FROM sums
+    ),
+    owing AS (
+        SELECT *, CASE WHEN stands THEN greatest(due - allowed, 0) ELSE 0 END AS owed
+        FROM allowances
     ),
     sides AS (
         SELECT *,
-               captured + credit_spent - refunded - lost AS has,
-               CASE WHEN stands THEN greatest(due - greatest(allowed - moot, 0), 0) ELSE 0
-               END AS owed,
-               CASE WHEN state = 'cancelled' THEN greatest(was_paid - lost - greatest(
-                       CASE WHEN applies THEN least(share, was_paid) - lost ELSE 0 END,
-                       given - moot - CASE WHEN applies
-                           THEN greatest(by_policy - moot - share, 0) ELSE 0 END,
-                       0), 0) ELSE 0
-               END AS retained,
-               giving_back - moot
-               + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled'
-                    AND EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = still.id
-                                AND c.state IN ('creating', 'open')))
+               CASE WHEN state = 'cancelled' THEN greatest(
+                   was_paid - lost_of_accepted - greatest(to_give, given - beyond_share), 0
+               ) ELSE 0 END AS retained,
+               giving_back
+               + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled' AND (
+                    EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = owing.id
+                            AND c.state IN ('creating', 'open'))
+                    OR EXISTS (SELECT 1 FROM payments_payment p WHERE p.due_id = owing.id
+                               AND p.state IN ('created', 'processing', 'authorised'))))
                  THEN credit_spent ELSE 0 END
-               - CASE WHEN stands THEN capturing ELSE 0 END
-               - CASE WHEN stands AND captured = 0 AND capturing = 0 THEN failed ELSE 0 END
+               - CASE WHEN NOT stands THEN 0 WHEN capturing > 0 THEN capturing
+                 WHEN has_failed AND accepted = 0 THEN greatest(owed + giving_back - has, 0)
+                 ELSE 0 END
                AS in_flight
-        FROM still
+        FROM owing
     )
     SELECT id, workspace_id, booking_id, reference, state, stands, currency, due, captured,
            credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
@@ -202,20 +232,30 @@ class Dues(Check):
     batch = 5000
 
     def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        return {"after": str(_NIL)}
+        return {"after": str(UUID(int=0))}
 
     def look(self, cursor: Cursor) -> Page:
         after = cursor["after"]
-        (bounds,) = rows(
-            _BOUNDS.format(table="payments_due"), {"after": after, "batch": self.batch}
-        )
+        bounds = bounds_of("payments_due", after=after, batch=self.batch)
         if not bounds["many"]:
             return Page(0, [])
-        found = rows(_SUMS, {"after": after, "upto": bounds["upto"]})
-        paid = _payments([row["id"] for row in found])
-        seen = [_due(row, paid.get(row["id"], [])) for row in found]
+        seen = _seen(after, bounds["upto"])
         more = bounds["many"] == self.batch
         return Page(bounds["many"], seen, {"after": str(bounds["upto"])} if more else None)
+
+
+def seen_of(due_id: UUID) -> Seen | None:
+    """How one due's sum stands now; None when it comes out even. Exact under money's locks.
+
+    Of a cancelled booking it is asked by the booking's own due.
+    """
+    return next(iter(_seen(UUID(int=due_id.int - 1), due_id)), None)
+
+
+def _seen(after: Any, upto: Any) -> list[Seen]:
+    found = rows(_SUMS, {"after": after, "upto": upto})
+    paid = _payments([row["id"] for row in found])
+    return [_due(row, paid.get(row["id"], [])) for row in found]
 
 
 def _payments(due_ids: list[UUID]) -> dict[UUID, list[dict[str, Any]]]:
@@ -257,57 +297,3 @@ def _kind(row: dict[str, Any], parts: dict[str, int]) -> tuple[str, str]:
         return CONFIRMED_WITHOUT_MONEY, f"{state}, and {money} of it never came in"
     more_or_less = "more" if parts["difference"] > 0 else "less"
     return SUM_DIFFERS, f"{money} {more_or_less} than the {state} booking explains"
-
-
-class CreditLedger(Check):
-    """Every account's balance is the sum of its entries, and none is below zero."""
-
-    name = "credit_ledger"
-    looks_for = "credit balances that are not the sum of their entries (INV-7)"
-    kinds = (LEDGER_DIFFERS,)
-    interval = HOUR
-    batch = 5000
-
-    _WRONG = """
-        SELECT a.id, a.workspace_id, a.currency, a.balance_minor AS balance,
-               coalesce(sum(e.amount_minor), 0) AS entries
-        FROM payments_creditaccount a LEFT JOIN payments_creditentry e ON e.account_id = a.id
-        WHERE a.id > %(after)s AND a.id <= %(upto)s
-        GROUP BY a.id
-        HAVING a.balance_minor <> coalesce(sum(e.amount_minor), 0) OR a.balance_minor < 0
-        ORDER BY a.id
-    """
-
-    def start(self, *, now: datetime, before: Cursor, since: datetime | None) -> Cursor:
-        return {"after": str(_NIL)}
-
-    def look(self, cursor: Cursor) -> Page:
-        after = cursor["after"]
-        (bounds,) = rows(
-            _BOUNDS.format(table="payments_creditaccount"), {"after": after, "batch": self.batch}
-        )
-        if not bounds["many"]:
-            return Page(0, [])
-        wrong = rows(self._WRONG, {"after": after, "upto": bounds["upto"]})
-        more = bounds["many"] == self.batch
-        cursor_after = {"after": str(bounds["upto"])} if more else None
-        return Page(bounds["many"], [_account(row) for row in wrong], cursor_after)
-
-
-def _account(row: dict[str, Any]) -> Seen:
-    balance = Money(int(row["balance"]), row["currency"])
-    entries = Money(int(row["entries"]), row["currency"])
-    return Seen(
-        kind=LEDGER_DIFFERS,
-        severity=HIGH,
-        subject_type="credit_account",
-        subject_id=str(row["id"]),
-        workspace_id=row["workspace_id"],
-        summary=f"A credit account says {balance}; its entries add up to {entries}",
-        evidence={
-            "balance_minor": int(row["balance"]),
-            "entries_minor": int(row["entries"]),
-            "code_version": code_version(),
-        },
-        fingerprint=f"{row['balance']}/{row['entries']}",
-    )

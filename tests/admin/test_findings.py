@@ -1,5 +1,6 @@
 """Findings in the admin, and the standing page: 0, or unknown, and what can be done."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,23 @@ def test_zero_is_said_when_everything_was_looked_at(as_role: SignIn) -> None:
 def test_a_stale_run_is_unknown(as_role: SignIn, minutes: int, said: str) -> None:
     all_checked(minutes)
     assert standing(as_role("clerk"))["overlaps"].said == said
+
+
+def test_a_resumed_pass_is_as_fresh_as_its_beginning(as_role: SignIn) -> None:
+    all_checked(5)
+    now = clock.now()
+    began = (now - timedelta(minutes=300)).isoformat()
+    CheckRun.objects.create(
+        name="dues", started_at=now, finished_at=now, is_complete=True, cursor={"began": began}
+    )
+    found = standing(as_role("clerk"))
+    assert (found["overlaps"].said, found["money"].said) == ("0", "unknown")
+
+
+def test_a_refund_that_failed_is_unexplained_money(as_role: SignIn, room: Resource) -> None:
+    all_checked()
+    finding(room.workspace, kind="refund_failed", subject_type="refund", subject_id="x")
+    assert standing(as_role("clerk"))["money"].said == "1"
 
 
 def test_a_run_that_failed_or_never_ended_is_unknown(as_role: SignIn) -> None:
@@ -304,6 +322,18 @@ def test_refunding_what_nothing_explains(as_role: SignIn, room: Resource) -> Non
     assert (refund.amount_minor, refund.cause, refund.reason) == (4500, "reconciler", "Sorry")
     row.refresh_from_db()
     assert row.resolution == "refunded"
+
+
+def test_another_amount_than_was_shown_is_never_paid_out(as_role: SignIn, room: Resource) -> None:
+    booking, row = lost_but_paid(room)
+    browser = as_role("manager")
+    page = browser.get(deed(row, "refund")).content.decode()
+    assert re.search(r'type="hidden" name="expects" value="4500"', page)
+    said = {"reason": "Sorry", "expects": "4400"}
+    assert browser.post(deed(row, "refund"), said).status_code == 422
+    assert not booking.dues.get().refunds.exists()
+    assert browser.post(deed(row, "refund"), said | {"expects": "4500"}).status_code == 302
+    assert booking.dues.get().refunds.get().amount_minor == 4500
 
 
 def test_giving_credit_for_it(as_role: SignIn, room: Resource) -> None:

@@ -12,6 +12,7 @@ from tests.admin.conftest import SignIn
 from tests.admin.support import change, changelist, confirmed, deed, payment
 from tests.factories import StaffFactory, make_room
 from tests.pages.support import forms
+from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db
 
@@ -134,7 +135,8 @@ def test_what_stripe_refused_is_listed_tried_again_or_given_up(
     assert deed(refund, "retry") not in browser.get(change(refund)).content.decode()
 
 
-def test_given_up(as_role: SignIn, booking: Booking) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_given_up(as_role: SignIn, booking: Booking, sandbox: SandboxClient) -> None:
     refund = refused(booking)
     browser = as_role("manager")
     assert browser.post(deed(refund, "give_up"), {"reason": "As credit"}).status_code == 302

@@ -32,8 +32,9 @@ from tests.money.support import pay, start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WAS, WANTED, ELSEWHERE = (9, 10), (13, 15), (14, 16)
-# Who takes many locks is stopped at every third or fourth of them (docs/soak.md: at each).
-STRIDES = {"settle": 4, "move": 3, "move elsewhere": 3, "cancel": 4}
+# Who takes many locks is stopped at every sixth or eighth of them, each case beginning at another
+# (docs/soak.md: at each).
+STRIDES = {"settle": 8, "move": 6, "move elsewhere": 6, "cancel": 8}
 THOROUGH = bool(os.environ.get("SUREHOLD_THOROUGH"))
 
 

@@ -24,9 +24,10 @@ def judge_from_now(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxClient) -> N
     """What happened a moment ago is judged too; what other tests left at Stripe is not."""
     for each in (StripePayments, OpenSessions, UndeliveredEvents):
         monkeypatch.setattr(each, "settles_within", NO_WAIT)
-    newest = sandbox.api("GET", "/v1/payment_intents?limit=1").json()["data"]
+    lists = [sandbox.api("GET", f"/v1/{what}?limit=1") for what in ("payment_intents", "refunds")]
+    newest = [found for each in lists for found in each.json()["data"]]
     began = int(clock.now().timestamp())
-    if newest and newest[0]["created"] >= began:
+    if any(found["created"] >= began for found in newest):
         began += 1
         eventually(lambda: clock.now().timestamp() >= began)
     for check_class in (StripePayments, UndeliveredEvents):

@@ -9,16 +9,18 @@ from djstripe.models import Event
 from config.kernel import clock
 from holds.models import Hold
 from members.models import Workspace
-from payments import checkouts, stripe_api
+from payments import checkouts, pay_again, stripe_api
 from payments.models import Checkout, CheckRun, Finding, Payment, Refund, Signal
 from payments.reconciler import registry, runner
 from payments.reconciler.stripe_objects import StripePayments
 from tests.core.support import hold, lapse, line, state_of
 from tests.factories import make_room
+from tests.money.mixed_support import capture_fails
 from tests.money.reconciling import (
     assert_told_once,
     begins_at,
     check,
+    in_the_past,
     judge_from_now,
     only_finding,
     open_findings,
@@ -28,6 +30,7 @@ from tests.money.support import (
     SUCCESS,
     assert_paid_once,
     heal,
+    latest,
     pay,
     payment_of,
     room_charging,
@@ -184,8 +187,9 @@ def test_pages_and_accounts_are_resumed(
     while runs == 0 or not CheckRun.objects.latest("started_at").is_complete:
         assert runner.run(registry.check_named("stripe_payments"), seconds=0) is not None
         runs += 1
-    # the platform's one page, two of each account, and a list of refunds for each
-    assert runs == 1 + 1 + 2 * (2 + 1)
+    # the platform's one page, two of each account (one of them with two to be tried, for which
+    # there is time in two runs), and a list of refunds for each
+    assert runs == 1 + 1 + 2 * (3 + 1)
     found = {finding.subject_id for finding in open_findings("unexplained_payment")}
     assert found == set(intents)
 
@@ -236,6 +240,19 @@ def test_a_page_open_for_a_hold_that_is_over_is_closed(sandbox: SandboxClient) -
     assert state_of(held) == ("expired", "expired")
     assert Checkout.objects.get().state == "expired"
     assert check("open_sessions").healed == 0
+
+
+@pytest.mark.parametrize("name", ["checkouts_stuck", "open_sessions"])
+def test_a_page_to_pay_again_stays_open(sandbox: SandboxClient, name: str) -> None:
+    held = hold(line(make_room()))
+    capture_fails(sandbox, held)
+    in_the_past("holds_hold", "ended_at", held.pk, minutes=10)
+    url = pay_again.start(booking_id=held.booking_id, success_url=SUCCESS, cancel_url=SUCCESS)
+
+    assert check(name).healed == 0
+    assert latest(held).state == "open"
+    assert sandbox.pay(url).status_code == 303
+    assert settle(latest(held)) == "confirmed"
 
 
 # --- Events -------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def capturing(sandbox: SandboxClient) -> Hold:
     sandbox.fault("error_500_before", match=CAPTURE, times=None)
     assert settle(checkout) == "confirmed"
     in_the_past("payments_payment", "decided_at", payment_of(checkout).pk, minutes=10)
-    past_the_guards("UPDATE payments_payment SET leased_until = NULL")
+    past_the_guards("UPDATE payments_payment SET leased_until = NULL, next_try_at = NULL")
     return held
 
 
@@ -81,7 +81,7 @@ def test_a_capture_that_hangs_is_told_until_it_can_be_healed(sandbox: SandboxCli
     assert finding.evidence["payment"]["state"] == "capturing"
 
     sandbox.clear()
-    past_the_guards("UPDATE payments_payment SET leased_until = NULL")
+    past_the_guards("UPDATE payments_payment SET leased_until = NULL, next_try_at = NULL")
     run = check("payments_stuck")
     assert (run.healed, run.found) == (1, 0)
     assert open_findings() == []
@@ -273,7 +273,7 @@ def test_two_at_once_do_the_work_once(
 ) -> None:
     held = capturing(sandbox)
     sandbox.clear()
-    past_the_guards("UPDATE payments_payment SET leased_until = NULL")
+    past_the_guards("UPDATE payments_payment SET leased_until = NULL, next_try_at = NULL")
     stuck = registry.check_named("payments_stuck")
     heal, meanwhile = stuck.heal, []
 

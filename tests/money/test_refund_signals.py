@@ -97,6 +97,21 @@ def test_a_refund_made_past_us_is_a_finding(sandbox: SandboxClient, hooks: Hooks
     assert Booking.objects.get(pk=held.booking_id).state == "confirmed"
 
 
+def test_a_second_refund_for_one_row_is_a_finding(sandbox: SandboxClient, hooks: Hooks) -> None:
+    """By hand, with our metadata: the row has its refund, and this is another."""
+    held = paid(sandbox, make_room())
+    (refund,) = ask(held, 1000).refunds
+    is_now(refund, "succeeded")
+    about = {
+        "payment_intent": payment(held).payment_intent_id,
+        "amount": "1000",
+        "metadata[refund]": str(refund.pk),
+    }
+    sandbox.api("POST", "/v1/refunds", data=about).raise_for_status()
+    eventually(lambda: findings(held), PATIENCE)
+    assert findings(held) == [("refund_not_ours", "high", True)]
+
+
 # --- Disputes -----------------------------------------------------------------------------------
 
 

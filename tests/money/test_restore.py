@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from bookings.errors import SlotTaken
 from bookings.models import Booking
 from config.kernel import clock
 from config.kernel.context import SYSTEM
@@ -195,7 +196,7 @@ def test_a_slot_that_somebody_has_meanwhile_is_not_attached(
     lost = hold(line(room, 9, 10))
     lapse(lost)
     taken = paid(sandbox, room, 9)
-    with pytest.raises(strangers.SlotTaken):
+    with pytest.raises(SlotTaken):
         strangers.attach(
             finding, reference=Booking.objects.get(pk=lost.booking_id).reference,
             actor=STAFF, note="Theirs",

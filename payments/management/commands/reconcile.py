@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         names = [check.name for check in registry.CHECKS]
         parser.add_argument("--check", choices=names, help="only this one")
-        parser.add_argument("--since", help="look back to this moment (2026-01-31T00:00Z)")
+        parser.add_argument("--since", help="look back to this moment at least (2026-01-31T00:00Z)")
         parser.add_argument("--full", action="store_true", help="look at all there ever was")
 
     def handle(self, *args: Any, **options: Any) -> None:
