@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from bookings.models import Line
+from config.kernel.database_errors import translated
 from holds.changing import NewWindow
 from holds.models import Hold
 from payments import checkouts, holding, rescheduling
@@ -62,8 +63,11 @@ class Changing(Machine):
 
     def _changed(self, wish: Wish) -> Outcome:
         def once() -> Outcome:
-            with transaction.atomic():
-                return rescheduling.reschedule(wish, actor=STAFF)
+            try:
+                with transaction.atomic():
+                    return rescheduling.reschedule(wish, actor=STAFF)
+            except IntegrityError as error:  # a pool that is full: named by every page and call
+                raise translated(error) or error from error
 
         return holding.placed(once)
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -19,6 +21,7 @@ def stage(sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     """Prepares an empty stage: two endpoints to which nothing is delivered, one account."""
     for each in (StripePayments, OpenSessions, UndeliveredEvents):
         monkeypatch.setattr(each, "settles_within", NO_WAIT)
+    monkeypatch.setattr(StripePayments, "start", _no_earlier(StripePayments.start))
 
     def prepared() -> type[AnyOrder]:
         cache.clear()
@@ -31,3 +34,13 @@ def stage(sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[
         return AnyOrder
 
     return prepared
+
+
+def _no_earlier(start: Any) -> Any:
+    """Passes that look back to the run's beginning and no further: others' objects lie before."""
+
+    def begun(self: StripePayments, *, since: datetime | None, **options: Any) -> dict[str, Any]:
+        cursor: dict[str, Any] = start(self, since=since, **options)
+        return cursor | ({"from": int(since.timestamp())} if since is not None else {})
+
+    return begun

@@ -112,11 +112,12 @@ def _intent_of(each: Obj) -> str | None:
     return each["id"] if each["object"] == "payment_intent" else each.get("payment_intent")
 
 
-def open_sessions(sandbox: SandboxClient, world: World, booking_id: UUID) -> list[Obj]:
-    """Pages that can be paid for a booking, known to us or not."""
-    (due,) = sql("SELECT id FROM payments_due WHERE booking_id = %s", booking_id)[0]
-    found = listed(sandbox, world, "checkout/sessions", status="open")
-    return [each for each in found if _due_of(each) == str(due)]
+def open_sessions(sandbox: SandboxClient, world: World, index: int) -> list[Obj]:
+    """Every page that can be paid for one of the dues that have any, known to us or not."""
+    ours, found = _ours(world), listed(sandbox, world, "checkout/sessions", status="open")
+    mine = [each for each in found if _due_of(each) in ours]
+    wanted = _due_of(mine[index % len(mine)]) if mine else None
+    return [each for each in mine if _due_of(each) == wanted]
 
 
 def processing(sandbox: SandboxClient, world: World) -> list[str]:
