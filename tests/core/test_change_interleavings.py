@@ -127,11 +127,13 @@ PAIRS = [
     ("lapse", "move elsewhere", "late"),
     ("lapse", "cancel", "late"),
 ]
-CASES = [
+BOTH_ORDERS = [
     (first, second, moment)
     for one, two, moment in PAIRS
     for first, second in ((one, two), (two, one))
 ]
+# The suite has each pair in one order, now this one first and now the other.
+CASES = [case for n, case in enumerate(BOTH_ORDERS) if THOROUGH or (n + n // 2) % 2 == 0]
 
 
 @pytest.mark.parametrize(("first", "second", "moment"), CASES)
