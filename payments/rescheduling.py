@@ -245,9 +245,13 @@ def _made(asked: Asked, how: Settling, actor: Actor, reason: str) -> Change:
 
 
 def _parts(booking: Booking, difference_minor: int, how: Settling) -> Split:
-    """What goes back, and where: no more than what was paid and is still here."""
+    """What goes back, and where: no more than what was paid beyond the new price.
+
+    Who was once let off a difference, or given money back, has paid less than the price before.
+    """
     left = standing_of_booking(booking).left
-    back = min(left.total_minor, -difference_minor)
+    beyond = left.total_minor - (booking.total_minor + difference_minor)
+    back = min(beyond, -difference_minor)
     if how.how != BY_PRICE or back <= 0:
         return Split(0, 0, 0)
     return split(back, left, to=how.to)

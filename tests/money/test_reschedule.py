@@ -576,3 +576,14 @@ def test_a_late_payment_does_not_let_a_change_go_for_time_that_is_booked(
     assert waiting is not None
     assert change_of(waiting).state == "pending"
     assert hours(anew.booking_id) == [(9, 10)]
+
+
+def test_who_was_let_off_a_difference_gets_back_only_what_is_beyond_the_price(
+    held: Hold,
+) -> None:
+    move(held, window(9, 12), how="none")
+    move(held, window(9, 11))
+    assert (total(held), refunds(held)) == (9000, [])
+    move(held, window(9, 9.5))
+    assert refunds(held) == [(2250, "change", "card")]
+    even(held)

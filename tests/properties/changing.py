@@ -59,6 +59,7 @@ class Changing(Machine):
         outcome = self.attempt("reschedule", lambda: self._changed(wish), outcome=how)
         if outcome is not None and outcome.hold is None and how == BY_PRICE:
             cheaper = max(0, -outcome.change.difference_minor)
+            left = max(0, left - outcome.change.booking.total_minor)
             self.deeds.promise(hold.booking_id, min(left, cheaper))
 
     def _changed(self, wish: Wish) -> Outcome:
