@@ -235,7 +235,7 @@ def test_a_page_open_for_a_hold_that_is_over_is_closed(sandbox: SandboxClient) -
     )
     run = check("open_sessions")
     assert (run.healed, run.found) == (1, 0)
-    finding = Finding.objects.get(kind="session_open")
+    finding = Finding.objects.get(kind="session_open", workspace=held.workspace)
     assert (finding.resolution, finding.done) == ("cause_gone", "It is closed.")
     assert [s["status"] for s in sessions(sandbox, held)] == ["expired"]
     assert state_of(held) == ("expired", "expired")
