@@ -1,0 +1,27 @@
+"""What can be booked, and what has been. Rules that must never break are in `guards.py`."""
+
+from bookings.models.blocks import Block
+from bookings.models.bookings import Booking, BookingEvent, Line
+from bookings.models.changes import Change
+from bookings.models.hours import OpeningHours
+from bookings.models.occupancies import Occupancy
+from bookings.models.places import Category, Location
+from bookings.models.prices import PriceRule
+from bookings.models.resources import DAY, HOUR, MINUTE, Resource
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "Block",
+    "Booking",
+    "BookingEvent",
+    "Category",
+    "Change",
+    "Line",
+    "Location",
+    "Occupancy",
+    "OpeningHours",
+    "PriceRule",
+    "Resource",
+]

@@ -1,0 +1,38 @@
+"""Time in which nothing can be booked anew."""
+
+from django.contrib.postgres.fields import DateTimeRangeField
+from django.contrib.postgres.indexes import GistIndex
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bookings import guards
+from bookings.models.resources import Resource
+from bookings.models.windows import window_checks
+from config.kernel.ids import new_id
+from members.models import Member, Workspace
+
+
+class Block(models.Model):
+    """Time in which a resource, or some units of a pool, cannot be booked anew (INV-4)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="blocks")
+    resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="blocks")
+    during = DateTimeRangeField()
+    quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    reason = models.CharField(max_length=200)
+    created_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        triggers = [guards.block_guard]
+        constraints = [
+            *window_checks("block"),
+            models.CheckConstraint(name="block_quantity", condition=Q(quantity__gte=1)),
+        ]
+        indexes = [GistIndex("resource", "during", name="block_resource_during")]
+
+    def __str__(self) -> str:
+        return self.reason
