@@ -5,14 +5,15 @@ locked, so that no further round trip is needed (design.md §9 shows what those 
 """
 
 from collections.abc import Iterable
-from datetime import time
 from typing import Any
 from uuid import UUID
 
+from bookings.hours import HOURS_SQL, hours_from
 from bookings.policy import Terms
-from bookings.rules import Price, Rules, WeeklySpan
+from bookings.prices import PRICES_SQL, prices_from
+from bookings.rules import Rules
 
-RULES_SQL = """
+RULES_SQL = f"""
     SELECT r.id, r.workspace_id, r.location_id, r.category_id, r.name, r.slug, r.mode, r.capacity,
            l.timezone, w.currency, r.step_seconds, r.min_seconds, r.max_seconds,
            r.buffer_before_seconds, r.buffer_after_seconds, r.notice_seconds, r.horizon_days,
@@ -20,22 +21,11 @@ RULES_SQL = """
            coalesce(r.cancel_free_hours, w.cancel_free_hours),
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
-           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),
-           coalesce(
-               (SELECT json_agg(json_build_array(h.weekday, h.opens_at, h.closes_at))
-                FROM bookings_openinghours h WHERE h.resource_id = r.id),
-               (SELECT json_agg(json_build_array(h.weekday, h.opens_at, h.closes_at))
-                FROM bookings_openinghours h WHERE h.location_id = r.location_id),
-               '[]'),
-           coalesce(
-               (SELECT json_agg(json_build_array(p.kind, p.amount_minor, p.label)
-                                ORDER BY p.kind, p.amount_minor, p.id)
-                FROM bookings_pricerule p WHERE p.resource_id = r.id),
-               '[]')
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL}
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
-"""
+"""  # noqa: S608
 OF_WORKSPACE = " WHERE r.workspace_id = %(workspace)s AND r.is_active"
 # `IS TRUE` keeps the planner from walking through all of a workspace's resources to find these.
 BY_ID = " WHERE r.id = ANY(%(ids)s) AND (r.workspace_id = %(workspace)s) IS TRUE AND r.is_active"
@@ -49,9 +39,5 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 def _rules(row: tuple[Any, ...]) -> Rules:
     *plain, free, partial, percent, fee, hours, prices = row
-    spans = tuple(
-        WeeklySpan(weekday, time.fromisoformat(opens), time.fromisoformat(closes))
-        for weekday, opens, closes in hours
-    )
     terms = Terms(free, partial, percent, fee)
-    return Rules(*[*plain, terms, spans, tuple(Price(*price) for price in prices)])
+    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices)])

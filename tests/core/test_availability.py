@@ -20,7 +20,7 @@ from bookings.availability import (
     next_free_of_many,
     slots,
 )
-from bookings.rules import Rules, WeeklySpan, Window, merged, without
+from bookings.rules import Hours, Rules, WeeklySpan, Window, merged, without
 from bookings.selectors import rules_for
 from tests.core.support import hold, lapse, line, tomorrow
 from tests.core.test_pricing import RULES
@@ -273,7 +273,7 @@ def _instant(zone, before, after):
     return after
 
 
-ALL_DAY = tuple(WeeklySpan(weekday, time(0), time(0)) for weekday in range(7))
+ALL_DAY = Hours(tuple(WeeklySpan(weekday, time(0), time(0)) for weekday in range(7)))
 
 
 def offered(zone: str, around: datetime, hours, step=900, duration=3600, now=None):
@@ -342,7 +342,7 @@ def test_opening_hours_are_local_at_every_change_of_clocks(data):
     opens = data.draw(st.integers(0, 20))
     closes = data.draw(st.integers(opens + 1, 23))
     info = ZoneInfo(zone)
-    hours = tuple(WeeklySpan(weekday, time(opens), time(closes)) for weekday in range(7))
+    hours = Hours(tuple(WeeklySpan(weekday, time(opens), time(closes)) for weekday in range(7)))
     _, found = offered(zone, instant, hours, duration=900)
     assert found
     for slot in found:
@@ -390,7 +390,7 @@ def test_lord_howes_half_hour():
 
 
 def test_a_night_shift_over_the_change_is_as_long_as_it_really_is():
-    hours = tuple(WeeklySpan(weekday, time(22), time(6)) for weekday in range(7))
+    hours = Hours(tuple(WeeklySpan(weekday, time(22), time(6)) for weekday in range(7)))
     rules, _ = offered("Europe/Berlin", datetime(2027, 3, 28, 1, tzinfo=UTC), hours)
     lengths = [
         span.duration
@@ -412,7 +412,7 @@ def test_a_night_shift_over_the_change_is_as_long_as_it_really_is():
 def test_hours_that_the_clocks_skip_begin_or_end_when_they_jump(opens, closes, first, last):
     """In Berlin there is no 02:30 that night: closing then is closing as it becomes 03:00."""
     info = ZoneInfo("Europe/Berlin")
-    rules = replace(RULES, timezone=info.key, hours=(WeeklySpan(6, opens, closes),))
+    rules = replace(RULES, timezone=info.key, hours=Hours((WeeklySpan(6, opens, closes),)))
     night = datetime(2027, 3, 27, 20, tzinfo=UTC)
     found = rules.open_windows(night, night + 24 * HOUR)
     said = [(f"{w.start.astimezone(info):%H:%M}", f"{w.end.astimezone(info):%H:%M}") for w in found]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bookings.policy import Terms
 from bookings.pricing import quote
-from bookings.rules import Price, Rules, Window
+from bookings.rules import Hours, Price, Rules, Window
 
 START = datetime(2030, 6, 3, 9, tzinfo=UTC)
 RULES = Rules(
@@ -18,7 +18,7 @@ RULES = Rules(
     name="Room", slug="room", mode="exclusive", capacity=1, timezone="UTC", currency="NZD",
     step_seconds=900, min_seconds=900, max_seconds=86400, buffer_before_seconds=0,
     buffer_after_seconds=0, notice_seconds=0, horizon_days=365, hold_ttl_seconds=900,
-    terms=Terms(24, 0, 0, 0), hours=(), prices=(),
+    terms=Terms(24, 0, 0, 0), hours=Hours(), prices=(),
 )  # fmt: skip
 
 prices = st.lists(

@@ -9,7 +9,7 @@ import pytest
 
 from bookings.availability import Availability, Free, Use
 from bookings.policy import Terms
-from bookings.rules import Price, Rules, WeeklySpan, Window, without
+from bookings.rules import Hours, Price, Rules, WeeklySpan, Window, without
 from bookings.week import Choice, durations, longest_from, range_of, week
 
 MONDAY = datetime(2026, 12, 7, tzinfo=UTC)
@@ -23,7 +23,7 @@ def rules(**changes: Any) -> Rules:
         step_seconds=1800, min_seconds=3600, max_seconds=8 * 3600, buffer_before_seconds=0,
         buffer_after_seconds=0, notice_seconds=0, horizon_days=90, hold_ttl_seconds=900,
         terms=Terms(24, 0, 0, 0),
-        hours=tuple(WeeklySpan(day, time(9), time(17)) for day in range(5)),
+        hours=Hours(tuple(WeeklySpan(day, time(9), time(17)) for day in range(5))),
         prices=(Price("per_hour", 1000, ""),),
     )  # fmt: skip
     return replace(plain, **changes)
@@ -90,7 +90,7 @@ def test_the_choice_is_marked_from_its_start_to_its_end() -> None:
 
 
 def test_a_long_day_of_short_steps_becomes_coarse_cells_with_every_start_beside() -> None:
-    all_day = tuple(WeeklySpan(day, time(0), time(0)) for day in range(7))
+    all_day = Hours(tuple(WeeklySpan(day, time(0), time(0)) for day in range(7)))
     picture = shown(available(rules(step_seconds=900, hours=all_day)))
     assert picture.unit_minutes == 60
     assert picture.is_coarse
