@@ -11,7 +11,13 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from members import api_keys, mail, staffing, workspaces
+from members import (
+    admin_groups,  # noqa: F401  (registers them)
+    api_keys,
+    mail,
+    staffing,
+    workspaces,
+)
 from members.admin_durations import with_minutes
 from members.admin_filters import OpeningFilter
 from members.admin_scope import (

@@ -43,6 +43,7 @@ REFUSALS = {
     "resource_with_history": "It has bookings, which are kept. Make it not bookable instead.",
     "block_within_workspace": "The resource belongs to another workspace.",
     "staff_once_per_workspace": "This member has a role here already.",
+    "group_membership_once": "Somebody is named twice.",
     "opening_hours_of_one_owner": "Opening hours belong to a location or to a resource.",
 }
 

@@ -231,6 +231,41 @@ class Staff(models.Model):
         return f"{self.member} ({self.get_role_display()})"
 
 
+class MemberGroup(models.Model):
+    """Members of one workspace for whom other prices or other resources may stand."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="member_groups")
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=60)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint("workspace", "slug", name="member_group_slug")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMembership(models.Model):
+    """That a member is in a group, and until when: `ends_at` null is for good."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    group = models.ForeignKey(MemberGroup, on_delete=models.CASCADE, related_name="memberships")
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="group_memberships")
+    ends_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [
+            models.UniqueConstraint("group", "member", name="group_membership_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} in {self.group}"
+
+
 class ApiKey(models.Model):
     """A secret key of one workspace: shown once, kept as a hash, revocable, read or write."""
 

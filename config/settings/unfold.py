@@ -89,6 +89,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Workspaces", "domain", "members_workspace"),
                     _item("Staff", "badge", "members_staff", "is_manager"),
                     _item("API keys", "key", "members_apikey", "is_manager"),
+                    _item("Member groups", "groups", "members_membergroup", "is_manager"),
                     _item("Members", "group", "members_member", "is_superuser"),
                 ],
             },
