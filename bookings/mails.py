@@ -93,6 +93,20 @@ def cancellation(booking: Booking, reason: str, money: Shown | None = None) -> l
     )
 
 
+def lines_cancelled(
+    booking: Booking, dropped: list[Shown], reason: str, money: Shown | None = None
+) -> list[Notification]:
+    """Some of its lines are given up, the others stand. `money` as in `cancellation`."""
+    return _mail(
+        "lines_cancelled",
+        booking,
+        dropped=_windows(booking, dropped),
+        reason=reason,
+        money=money,
+        attachments=[_calendar(booking)],
+    )
+
+
 def refunded(
     booking: Booking,
     *,
@@ -218,6 +232,7 @@ def _about(booking: Booking) -> dict[str, Any]:
             "directions": line.resource.location.directions,
         }
         for line in booking.lines.select_related("resource__location")
+        if line.cancelled_at is None
     ]
     return {
         "booking": booking,

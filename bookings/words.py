@@ -103,9 +103,11 @@ def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime)
     if not booking.total_minor or not terms:
         return []
     found: dict[str, str] = {}
-    for each, line in zip(terms, lines, strict=False):
+    for line in lines:
+        if line.position >= len(terms):
+            continue
         text = policy_text(
-            each,
+            terms[line.position],
             booking.currency,
             starts_at=line.starts_at,
             zone=ZoneInfo(line.resource.location.timezone),

@@ -7,6 +7,7 @@ from payments import (
     views_again,
     views_change,
     views_changed,
+    views_dropping,
     views_mine,
     views_money_back,
     views_pay_again,
@@ -28,5 +29,6 @@ urlpatterns = [
     path("b/<str:token>/", views_mine.manage, name="manage"),
     path("b/<str:token>/change/", views_change.change, name="change"),
     path("b/<str:token>/cancel/", views_money_back.cancel, name="cancel"),
+    path("b/<str:token>/cancel-lines/", views_dropping.cancel_lines, name="cancel_lines"),
     path("b/<str:token>/receipts/<uuid:receipt_id>/", views_money_back.receipt, name="receipt"),
 ]

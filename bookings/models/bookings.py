@@ -95,6 +95,9 @@ class Line(models.Model):
     quantity = models.PositiveIntegerField(default=1)
     amount_minor = models.PositiveBigIntegerField()
     price = models.JSONField(default=list, help_text="The parts that add up to the amount.")
+    cancelled_at = models.DateTimeField(
+        null=True, blank=True, help_text="Given up while the rest of its booking stands."
+    )
 
     class Meta:
         ordering = ["position"]

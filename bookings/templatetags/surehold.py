@@ -33,6 +33,7 @@ EVENT_WORDS = {
     "completed": "Took place",
     "no_show": "Marked as not attended",
     "rescheduled": "Moved",
+    "lines_cancelled": "Cancelled in part:",
     "change_held": "Another time held",
     "change_released": "The other time let go: it stayed as it was",
     "change_expired": "The other time was not paid for: it stayed as it was",

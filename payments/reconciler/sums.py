@@ -147,7 +147,8 @@ _SUMS = f"""
                             THEN (l.terms ->> 'partial_percent')::int
                        ELSE 0 END + 50) / 100), 0) AS share
             FROM (
-                SELECT amount_minor, starts_at, page.policy -> 'lines' -> (
+                SELECT CASE WHEN cancelled_at IS NULL THEN amount_minor ELSE 0 END AS amount_minor,
+                       starts_at, page.policy -> 'lines' -> (
                     row_number() OVER (ORDER BY position) - 1)::int AS terms
                 FROM bookings_line WHERE booking_id = page.booking_id
             ) l
