@@ -312,3 +312,30 @@ resource_belongs = deferred(
     """,
     pgtrigger.Insert | pgtrigger.UpdateOf("location_id", "category_id", "workspace_id"),
 )
+
+booking_of_series = deferred(
+    "of_series",
+    f"""
+        IF NEW.workspace_id IS DISTINCT FROM (
+            SELECT s.workspace_id FROM bookings_series s WHERE s.id = NEW.series_id
+        ) THEN
+            {refuse("booking_within_series", "a series stays in its workspace")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("series_id", "workspace_id"),
+    condition=pgtrigger.Q(new__series__isnull=False),
+)
+
+series_belongs = deferred(
+    "belongs",
+    f"""
+        IF NEW.workspace_id IS DISTINCT FROM (
+            SELECT r.workspace_id FROM bookings_resource r WHERE r.id = NEW.resource_id
+        ) THEN
+            {refuse("series_within_workspace", "a series stays in its resource''s workspace")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "workspace_id"),
+)

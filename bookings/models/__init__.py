@@ -8,6 +8,7 @@ from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
+from bookings.models.series import Series
 
 __all__ = [
     "DAY",
@@ -24,4 +25,5 @@ __all__ = [
     "OpeningHours",
     "PriceRule",
     "Resource",
+    "Series",
 ]
