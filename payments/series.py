@@ -13,6 +13,7 @@ from django.db import transaction
 
 from bookings import mails
 from bookings.errors import SlotTaken
+from bookings.links import manage_token
 from bookings.models import Booking, Resource, Series
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
@@ -59,6 +60,28 @@ class SeriesConflict(InvalidInput):
     code = "series_conflict"
     status = 409
     detail = "Not all of these times can be had."
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One booking of a series, the link to it, and by when it is to be paid, if it still is."""
+
+    booking: Booking
+    token: str
+    pay_by: datetime | None
+
+
+def bookings_of(token: str) -> list[Owed]:
+    """The bookings of a series by the token of one of their holds; none for any other hold."""
+    hold = Hold.objects.select_related("booking__series").filter(token=token).first()
+    if hold is None or hold.booking.series is None:
+        return []
+    found = Booking.objects.filter(series=hold.booking.series).select_related(
+        "workspace", "series__resource__location"
+    )
+    bookings = list(found.order_by("starts_at"))
+    pay_by = _deadlines(bookings)
+    return [Owed(b, manage_token(b), pay_by.get(str(b.pk))) for b in bookings]
 
 
 def is_paid_each(resource: Resource) -> bool:

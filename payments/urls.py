@@ -12,11 +12,14 @@ from payments import (
     views_money_back,
     views_pay_again,
     views_rebook,
+    views_series,
 )
 
 app_name = "payments"
 urlpatterns = [
     path("w/<slug:slug>/<slug:resource_slug>/hold/", views.place, name="place"),
+    path("w/<slug:slug>/<slug:resource_slug>/repeat/", views_series.repeat, name="repeat"),
+    path("series/<str:token>/", views_series.booked, name="series"),
     path("hold/<str:token>/pay/", views.pay, name="pay"),
     path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
     path("return/<str:token>/", views.after_paying, name="return"),
