@@ -8,25 +8,27 @@ and owe until `Due.pay_again_until`: not paid by then, that one is cancelled (`p
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
 from bookings import mails
 from bookings.errors import SlotTaken
 from bookings.links import manage_token
-from bookings.models import Booking, Resource, Series
+from bookings.models import Booking, Line, Resource, Series
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.series import Occurrence, Preview, Repeat, preview
+from bookings.states import CONFIRMED
 from config.kernel import clock, rows
 from config.kernel.context import Actor
-from config.kernel.errors import InvalidInput, NotFound
+from config.kernel.errors import DomainError, InvalidInput, NotFound
 from config.kernel.locks import require_transaction
 from holds import ending
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
 from holds.models import Hold
-from payments import holding
+from payments import cancelling, holding
 from payments.models import Due
 
 # However soon an occurrence begins, so much time there is to pay for it.
@@ -82,6 +84,37 @@ def bookings_of(token: str) -> list[Owed]:
     bookings = list(found.order_by("starts_at"))
     pay_by = _deadlines(bookings)
     return [Owed(b, manage_token(b), pay_by.get(str(b.pk))) for b in bookings]
+
+
+def has_rest(booking: Booking, lines: Sequence[Line], now: datetime) -> bool:
+    """Whether more of its series is still to come than this one."""
+    if booking.series_id is None or booking.state != CONFIRMED:
+        return False
+    return sum(line.starts_at > now for line in lines) > 1 or len(rest_of(booking)) > 1
+
+
+def rest_of(booking: Booking) -> list[Booking]:
+    """The confirmed bookings of its series from this one on, in order; itself alone without one."""
+    if booking.series_id is None:
+        return [booking]
+    rest = Booking.objects.filter(
+        series=booking.series_id, state=CONFIRMED, starts_at__gte=booking.starts_at
+    )
+    return list(rest.select_related("workspace").order_by("starts_at"))
+
+
+def cancel_rest(booking: Booking, *, actor: Actor) -> list[tuple[Booking, DomainError]]:
+    """Cancel a booking and all later ones of its series, each by itself and by the policy.
+
+    Returns those that could not be cancelled, and why: the others are.
+    """
+    failed = []
+    for each in rest_of(booking):
+        try:
+            holding.placed(partial(cancelling.cancel_own, booking_id=each.pk, actor=actor))
+        except DomainError as error:
+            failed.append((each, error))
+    return failed
 
 
 def is_paid_each(resource: Resource) -> bool:

@@ -33,5 +33,6 @@ urlpatterns = [
     path("b/<str:token>/change/", views_change.change, name="change"),
     path("b/<str:token>/cancel/", views_money_back.cancel, name="cancel"),
     path("b/<str:token>/cancel-lines/", views_dropping.cancel_lines, name="cancel_lines"),
+    path("b/<str:token>/cancel-rest/", views_dropping.cancel_rest, name="cancel_rest"),
     path("b/<str:token>/receipts/<uuid:receipt_id>/", views_money_back.receipt, name="receipt"),
 ]

@@ -11,10 +11,12 @@ from django.views.decorators.http import require_http_methods
 from bookings.models import Booking
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
+from config.kernel import clock
 from config.kernel.errors import InvalidInput
+from config.kernel.money import Money
 from members.idempotency import Answer
 from members.pages import actor_of, private, says_what_happened, see_other, submitted
-from payments import dropping
+from payments import cancelling, dropping, series
 from payments.by_link import booking_by_link
 from payments.errors import PaymentInProgress, RefundChanged
 from payments.holding import placed
@@ -104,3 +106,43 @@ def _ask(
         "slim": True,
     }
     return render(request, "payments/cancel_lines.html", words, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@private
+@says_what_happened
+def cancel_rest(request: HttpRequest, token: str) -> HttpResponse:
+    """What of a series is still to come: its lines, or its bookings, each by the policy."""
+    booking = booking_by_link(token)
+    manage_url = reverse("payments:manage", args=[token])
+    if booking.series_id is None or booking.state != CONFIRMED:
+        return see_other(manage_url)
+    bookings = series.rest_of(booking)
+    if len(bookings) < 2:
+        return see_other(_lines_to_come(booking, token))
+    failed: list[Any] = []
+    if request.method == "POST":
+        failed = series.cancel_rest(booking, actor=actor_of(request))
+        if not failed:
+            return see_other(manage_url)
+    rest = [(each, cancelling.preview(each)) for each in series.rest_of(booking)]
+    words = {
+        "workspace": booking.workspace,
+        "booking": booking,
+        "zone": booking.workspace.timezone,
+        "token": token,
+        "rest": rest,
+        "failed": failed,
+        "back": Money(sum(told.given_back.amount_minor for _, told in rest), booking.currency),
+        "slim": True,
+    }
+    status = 409 if failed else 200
+    return render(request, "payments/cancel_rest.html", words, status=status)
+
+
+def _lines_to_come(booking: Booking, token: str) -> str:
+    """Of a series that is one booking: its lines that have not begun."""
+    now = clock.now()
+    coming = booking.lines.filter(cancelled_at=None, starts_at__gt=now).order_by("position")
+    query = urlencode([("line", n) for n in coming.values_list("position", flat=True)])
+    return f"{reverse('payments:cancel_lines', args=[token])}?{query}"

@@ -17,6 +17,7 @@ from payments.changed import story
 from payments.credit_selectors import purses
 from payments.receipts import of_booking
 from payments.rescheduling import is_movable
+from payments.series import has_rest
 from payments.truth import Shown, mine, one
 
 
@@ -50,6 +51,7 @@ def manage(request: HttpRequest, token: str) -> HttpResponse:
         "is_movable": any(is_movable(booking, line, now) for line in truth.lines),
         "can_cancel": booking.state == CONFIRMED and booking.starts_at > now,
         "droppable": _droppable(truth, now),
+        "has_rest": has_rest(booking, truth.lines, now),
     }
     return render(request, "payments/manage.html", words)
 

@@ -239,3 +239,23 @@ def test_lines_of_a_held_series_cannot_be_given_up_before_they_are_paid() -> Non
     placed = place(wish(room(), 3))
     with pytest.raises(Exception, match="confirmed"):
         cancel_lines(booking_id=placed.holds[0].booking_id, positions=[1], actor=ANA)
+
+
+def test_the_rest_is_cancelled_and_what_is_before_it_stands() -> None:
+    first, second, third = each_of()
+    assert series.rest_of(second) == [second, third]
+    assert series.cancel_rest(second, actor=ANA) == []
+    states = [Booking.objects.get(pk=b.pk).state for b in (first, second, third)]
+    assert states == ["confirmed", "cancelled", "cancelled"]
+    assert [seen_of(owed(b).pk) for b in (first, second, third)] == [None] * 3
+
+
+def test_one_that_cannot_be_cancelled_is_told_and_the_others_are() -> None:
+    first, second, third = each_of()
+    begun = clock.now() - timedelta(minutes=1)
+    Booking.objects.filter(pk=first.pk).update(starts_at=begun)
+    first.refresh_from_db()
+    ((failed, error),) = series.cancel_rest(first, actor=ANA)
+    assert (failed, error.code) == (first, "too_late_to_cancel")
+    states = [Booking.objects.get(pk=b.pk).state for b in (first, second, third)]
+    assert states == ["confirmed", "cancelled", "cancelled"]

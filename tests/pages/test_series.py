@@ -15,7 +15,7 @@ from holds.services import confirm_unpaid
 from tests.admin.support import payment
 from tests.core.support import SOMEBODY, hold
 from tests.factories import WorkspaceFactory, at, make_room
-from tests.pages.support import form_to, send, text
+from tests.pages.support import form_to, forms, send, text
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +96,11 @@ def test_times_that_are_paid_each_are_booked_with_a_name(client: Client) -> None
     assert first is not None
     manage = client.get(reverse("payments:manage", args=[manage_token(first)]))
     assert "Please pay by" in text(manage)
+    ask = client.get(reverse("payments:cancel_rest", args=[manage_token(first)]))
+    assert "Cancel 3 times" in text(ask)
+    form = next(form for form in forms(ask) if any("Cancelling…" in str(b) for b in form.buttons))
+    assert client.post(ask.request["PATH_INFO"], form.fields).status_code == 303
+    assert Booking.objects.filter(state="cancelled").count() == 3
 
 
 def test_one_of_a_series_is_given_up_with_the_money_shown(client: Client, room: Resource) -> None:
@@ -117,3 +122,16 @@ def test_one_of_a_series_is_given_up_with_the_money_shown(client: Client, room: 
     assert both["Location"] == reverse("payments:cancel", args=[token])
     gone = client.get(reverse("payments:cancel_lines", args=[token]) + "?line=1")
     assert gone["Location"] == reverse("payments:manage", args=[token])
+
+
+def test_the_rest_of_a_series_paid_at_once_is_its_lines_to_come(
+    client: Client, room: Resource
+) -> None:
+    booking = held_series(client, room)
+    confirm_unpaid(lock_hold(booking.holds.get().pk), SOMEBODY)
+    token = manage_token(booking)
+    assert "Cancel the rest of the series…" in text(
+        client.get(reverse("payments:manage", args=[token]))
+    )
+    answer = client.get(reverse("payments:cancel_rest", args=[token]))
+    assert answer["Location"].endswith("?line=0&line=1&line=2&line=3")
