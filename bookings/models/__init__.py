@@ -9,6 +9,7 @@ from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
 from bookings.models.series import Series
+from bookings.models.timetables import HolidayCalendar, OpeningException, Season
 
 __all__ = [
     "DAY",
@@ -19,11 +20,14 @@ __all__ = [
     "BookingEvent",
     "Category",
     "Change",
+    "HolidayCalendar",
     "Line",
     "Location",
     "Occupancy",
+    "OpeningException",
     "OpeningHours",
     "PriceRule",
     "Resource",
+    "Season",
     "Series",
 ]
