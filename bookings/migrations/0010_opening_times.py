@@ -17,7 +17,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bookings', '0007_occupancies_stay'),
+        ('bookings', '0009_series'),
         ('members', '0004_member_groups'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

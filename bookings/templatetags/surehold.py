@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.local_time import clock_text
 from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
@@ -73,23 +74,22 @@ def window(start: datetime, end: datetime, zone: str | ZoneInfo) -> SafeString:
 @register.simple_tag
 def moment(at: datetime, zone: str | ZoneInfo) -> SafeString:
     """ "Tue 8 Dec, 14:02" as a time element, in the zone given."""
-    local = timezone.localtime(at, _zone(zone))
-    return format_html(
-        '<time datetime="{}">{}, {}</time>', at.isoformat(), day_text(local), f"{local:%H:%M}"
-    )
+    local, said = timezone.localtime(at, _zone(zone)), clock_text(at, _zone(zone))
+    return format_html('<time datetime="{}">{}, {}</time>', at.isoformat(), day_text(local), said)
 
 
 @register.simple_tag
 def time_at(at: datetime, zone: str | ZoneInfo) -> SafeString:
     """ "14:02" as a time element."""
     local = timezone.localtime(at, _zone(zone))
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(), f"{local:%H:%M}")
+    said = clock_text(local, _zone(zone))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), said)
 
 
 @register.simple_tag
 def clock_time(at: datetime, zone: str | ZoneInfo) -> str:
-    """ "14:02", bare."""
-    return f"{timezone.localtime(at, _zone(zone)):%H:%M}"
+    """ "14:02", bare; "02:30 (summer time)" where it comes twice."""
+    return clock_text(at, _zone(zone))
 
 
 @register.simple_tag
@@ -98,7 +98,7 @@ def soonest(at: datetime, zone: str | ZoneInfo, now: datetime) -> str:
     local, today = (timezone.localtime(t, _zone(zone)) for t in (at, now))
     days = (local.date() - today.date()).days
     named = {0: "Today ", 1: "Tomorrow "}.get(days, f"{day_text(local)}, ")
-    return f"{named}{local:%H:%M}"
+    return f"{named}{clock_text(at, _zone(zone))}"
 
 
 @register.filter

@@ -25,7 +25,8 @@ _BOOKED = """
            r.capacity, r.mode, r.name, r.workspace_id
     FROM bookings_resource r
     JOIN bookings_line l ON l.resource_id = r.id AND l.cancelled_at IS NULL
-      AND l.starts_at >= %(since)s - make_interval(secs => greatest(r.max_seconds, 2678400))
+      AND l.starts_at >= %(since)s - make_interval(
+          secs => greatest(r.max_seconds, r.max_days * 90000, 2678400))
       AND l.starts_at < %(until)s AND l.ends_at > %(since)s
     JOIN bookings_booking b ON b.id = l.booking_id
       AND b.state IN ('confirmed', 'completed', 'no_show')
