@@ -64,7 +64,7 @@ def _notice(rules: Rules, window: Window, now: datetime) -> list[tuple[str, str]
     if window.start > rules.latest_start(now):
         opens = moment_text(rules.bookable_from(window.start), rules.zone)
         ahead = f"{rules.horizon_days} day{'' if rules.horizon_days == 1 else 's'} ahead"
-        return [("horizon", f"It can be booked {ahead}: this time from {opens}.")]
+        return [("horizon", f"It can be booked {ahead}. For this time that is from {opens}.")]
     return []
 
 

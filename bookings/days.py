@@ -59,6 +59,14 @@ class Days:
         first, last = window.start.astimezone(zone).date(), window.end.astimezone(zone).date()
         return max(1, (last - first).days + (0 if self.over_midnight else 1))
 
+    def last_date(self, first: date, count: int) -> date:
+        """The date on which so many end, as people say it: whole days end on their last."""
+        return first + (count if self._ends_later else count - 1) * _DAY
+
+    def count_between(self, first: date, last: date) -> int:
+        """How many somebody means who names the first date and the last; at least 1."""
+        return max(1, (last - first).days + (0 if self._ends_later else 1))
+
     def seconds(self, count: int) -> int:
         """How long so many are while no clock changes."""
         length = self._one() + (count - 1) * _DAY
@@ -80,6 +88,10 @@ class Days:
             if start <= moment_at(zone, day, self.starts_at) < end:
                 yield day
             day += _DAY
+
+    @property
+    def _ends_later(self) -> bool:
+        return self.over_midnight and self.ends_at > time(0)
 
     def _one(self) -> timedelta:
         since, until = (datetime.combine(date.min, t) for t in (self.starts_at, self.ends_at))

@@ -91,6 +91,12 @@ class Rules:
         count = max(1, self.days.count_for(seconds))
         return self.days.window(self.zone, start.astimezone(self.zone).date(), count)
 
+    def minutes_of(self, window: Window) -> int:
+        """A window's length as one asks for it: where days count, as if no clock changed."""
+        if self.days is not None:
+            return self.days.seconds(self.days_of(window)) // 60
+        return int(window.duration.total_seconds()) // 60
+
     def spans(self, start: datetime, end: datetime) -> Iterator[Window]:
         """The opening spans that touch `[start, end)`, in UTC, in order, not merged.
 

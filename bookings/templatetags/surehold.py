@@ -9,7 +9,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.lengths import duration_text, length_text
 from bookings.local_time import clock_text
+from bookings.rules import Rules, Window
 from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
@@ -109,20 +111,19 @@ def zone_name(zone: str | ZoneInfo) -> str:
 @register.filter
 def duration(value: timedelta | int) -> str:
     """ "45 min", "1 h", "1 h 30 min", "2 days" from seconds or a timedelta."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    minutes = int(seconds) // 60
-    if minutes >= 2 * 1440 and minutes % 1440 == 0:
-        return f"{minutes // 1440} days"
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h"] if hours else []
-    parts += [f"{minutes} min"] if minutes or not hours else []
-    return " ".join(parts)
+    return duration_text(value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 @register.filter
 def minutes(value: int) -> str:
     """The same from minutes."""
     return duration(int(value) * 60)
+
+
+@register.filter
+def lasting(value: int | Window, rules: Rules) -> str:
+    """The same from minutes or a window, in nights or days where the resource is booked by them."""
+    return length_text(rules, value if isinstance(value, Window) else timedelta(minutes=value))
 
 
 @register.filter
