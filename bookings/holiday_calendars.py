@@ -39,3 +39,13 @@ def countries() -> dict[str, tuple[str, ...]]:
 
     known = holidays.list_supported_countries(include_aliases=False)
     return {code: tuple(parts) for code, parts in sorted(known.items())}
+
+
+@lru_cache(maxsize=1)
+def country_names() -> list[tuple[str, str]]:
+    """Every country that has a calendar, as (two letters, name), by name."""
+    from holidays.registry import COUNTRIES
+
+    named = {code: key.replace("_", " ").title() for key, (_, code, *_) in COUNTRIES.items()}
+    found = [(code, named.get(code, code)) for code in countries()]
+    return sorted(found, key=lambda each: each[1])

@@ -30,11 +30,11 @@ def stretches(
     before = timedelta(seconds=rules.buffer_before_seconds)
     after = timedelta(seconds=rules.buffer_after_seconds)
     if rules.days is not None:
-        return _clipped(_in_days(rules, rules.days, span, _Used(taken)), span)
+        return _clipped(_in_days(rules, rules.days, span, Used(taken)), span)
     kept = [Window(w.start - after, w.end + before) for w, _ in taken]
     if rules.is_exclusive:
         return [(window, 1) for window in without(opened, kept)]
-    used = _Used(taken)
+    used = Used(taken)
     edges = sorted({moment for w in kept for moment in (w.start, w.end)})
     return [
         (piece, rules.capacity - most)
@@ -45,7 +45,7 @@ def stretches(
 
 
 @dataclass
-class _Used:
+class Used:
     """How many units are in use from one moment to the next."""
 
     moments: list[datetime]
@@ -70,7 +70,7 @@ def _pieces(window: Window, edges: list[datetime]) -> Iterator[Window]:
         yield Window(start, end)
 
 
-def _in_days(rules: Rules, days: Days, span: Window, used: _Used) -> list[Stretch]:
+def _in_days(rules: Rules, days: Days, span: Window, used: Used) -> list[Stretch]:
     """Runs of days with as many units free: to the last check-out, or to where the next begins."""
     found: list[Stretch] = []
     opened_until = None
