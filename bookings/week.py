@@ -64,13 +64,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day: its cells for the grid, and how full it is, as a word and a class of the dot."""
+    """One day: its cells for the grid, how full it is as a word and a class of the dot, and a note
+    where its hours are not the usual ones."""
 
     date: date
     cells: list[Cell]
     fullness: str
     is_today: bool
     is_chosen: bool
+    note: str = ""
 
     @property
     def fullness_word(self) -> str:
@@ -206,7 +208,13 @@ class _Canvas:
             fullness=self._fullness(day),
             is_today=day == today,
             is_chosen=day == self.choice.day,
+            note=self._note(day),
         )
+
+    def _note(self, day: date) -> str:
+        """What makes its hours other than usual: "closed: Christmas Day"."""
+        hours = self.available.rules.hours.on(day)
+        return hours.text if hours.source != "weekly" and hours.label else ""
 
     def _cell(self, day: date, row: Row) -> Cell:
         zone = self.available.rules.zone
