@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -111,9 +111,10 @@ class BlockForm(forms.ModelForm):
         if not under or (cleaned.get("confirmed") and cleaned.get("seen") == seen):
             cleaned["seen_ids"] = [booking.pk for booking in under]
             return
-        self.data = self.data.copy()
-        self.data["seen"] = seen
-        self.data.pop("confirmed", None)
+        again = cast(QueryDict, self.data).copy()
+        again["seen"] = seen
+        again.pop("confirmed", None)
+        self.data = again
         self.fields["confirmed"].widget = UnfoldBooleanWidget()
         raise ValidationError(_would_lie_over(under))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -67,10 +67,20 @@ class ExceptionInline(_WithSpans):
     verbose_name_plural = "exceptions: closed, or other hours, on one date"
 
 
+class SeasonForm(forms.ModelForm):
+    """What is wrong with a season as a whole stands at its name: stacked forms show it nowhere."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        for error in self.errors.pop(NON_FIELD_ERRORS, []):
+            self.add_error("name", error)
+
+
 class SeasonInline(_WithSpans):
     """Seven days each: one below the other."""
 
     model = Season
+    form = SeasonForm
     template = "admin/edit_inline/stacked.html"
     spans = WEEKDAYS
     fields = (("name", "yearly"), ("first_day", "last_day"), WEEKDAYS[:4], WEEKDAYS[4:])

@@ -55,13 +55,13 @@ class Wish:
 def wish_from(query: QueryDict, rules: Rules, now: datetime) -> Wish:
     """Read a resource page's query. `at` is a button just pressed, `start` an earlier choice."""
     today = now.astimezone(rules.zone).date()
-    start = instant(query.get("at", "")) or _arrival(query, rules, today)
-    start = start or instant(query.get("start", ""))
+    pressed = instant(query.get("at", "")) or _arrival(query, rules, today)
+    start = pressed or instant(query.get("start", ""))
     if start is not None and abs(start - now) > FAR:
         start = None
     first = a_date(query.get("from", ""), today=today) or today
     day = a_date(query.get("day", ""), today=today)
-    if start is not None and (day is None or query.get("at")):
+    if start is not None and (day is None or pressed):
         day = start.astimezone(rules.zone).date()
     day = day or first
     if not first <= day < first + timedelta(days=7):

@@ -145,7 +145,9 @@ class Hours:
     def _season(self, day: date) -> DayHours | None:
         """One of certain years goes before one of every year."""
         found = min((s for s in self.seasons if s.has(day)), key=lambda s: s.yearly, default=None)
-        return found and DayHours(found.weekdays[day.weekday()], "season", found.name)
+        if found is None:
+            return None
+        return DayHours(found.weekdays[day.weekday()], "season", found.name)
 
     def _holiday(self, day: date) -> DayHours | None:
         rule = self.holidays

@@ -229,10 +229,16 @@ class _Canvas:
             label=clock_text(slot.start, zone) if slot else row.said,
             state=FREE if slot else self._state(day, span),
             start=slot.start if slot else None,
-            chosen=chosen is not None and chosen.overlaps(span),
+            chosen=chosen is not None and self._is_chosen(day, span, chosen),
             first=chosen is not None and span.start <= chosen.start < span.end,
             now=span.start <= self.available.as_of < span.end,
         )
+
+    def _is_chosen(self, day: date, span: Window, chosen: Window) -> bool:
+        days = self.available.rules.days
+        if days is None:
+            return chosen.overlaps(span)
+        return chosen.start <= days.window(self.available.rules.zone, day, 1).start < chosen.end
 
     def _state(self, day: date, span: Window) -> str:
         available, quantity = self.available, self.choice.quantity

@@ -1,9 +1,14 @@
 """The WSGI application that granian serves."""
 
 import os
+from threading import Thread
 
 from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 application = get_wsgi_application()
+
+# Imported when the apps are ready; a request that comes first does not wait for it.
+Thread(target=import_string("bookings.timetable.warm_calendars"), daemon=True).start()

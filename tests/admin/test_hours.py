@@ -77,7 +77,6 @@ def test_what_makes_no_sense_is_a_form_error(
 ) -> None:
     page = as_role("manager").post(change(room.location), location_form(room.location, **rows))
     assert page.status_code == 200
-    print(page.context["errors"])
     assert sentence in page.content.decode()
 
 

@@ -18,7 +18,7 @@ from bookings.models import Season as SeasonRow
 from bookings.rules import Window
 from bookings.selectors import rules_for
 from bookings.spans import NotSpans, read_spans, spans_from
-from bookings.timetable import days_from, hours_of
+from bookings.timetable import days_from, hours_of, warm_calendars
 from tests.factories import LocationFactory, make_room
 
 NINE_TO_FIVE = spans_from("09:00-17:00")
@@ -221,6 +221,18 @@ def test_seasons_that_only_meet_or_belong_to_others_are_taken():
     season(place, "2027-01-01", "2027-03-01").save()
     season(other, "2027-01-01", "2027-03-01").save()
     assert SeasonRow.objects.count() == 4
+
+
+@pytest.mark.django_db
+def test_calendars_in_use_are_read_before_a_claim_asks(monkeypatch):
+    HolidayCalendar.objects.create(location=LocationFactory(), country="DE", subdivision="BY")
+    monkeypatch.setattr(type(connection), "close", lambda _: None)  # it is the test's own
+    holidays_of.cache_clear()
+    warm_calendars()
+    assert holidays_of.cache_info().currsize == 3
+    before = holidays_of.cache_info().misses
+    assert holidays_of("DE", "BY", datetime.now(UTC).year)
+    assert holidays_of.cache_info().misses == before
 
 
 # --- Said and claimed ---------------------------------------------------------------------------

@@ -42,6 +42,9 @@ def test_from_one_date_to_another_and_held(client: Client, cabin: Any) -> None:
     assert "3 nights" in words
     assert f'name="arrive" type="date" value="{first:%Y-%m-%d}"' in answer.content.decode()
     assert f'name="leave" type="date" value="{last:%Y-%m-%d}"' in answer.content.decode()
+    assert answer.context["choice"].day == first.date(), "the first night is the day that is shown"
+    chosen = [c.chosen for column in answer.context["week"].days for c in column.cells]
+    assert chosen == [True] * 3 + [False] * 4
     held = send(client, form_to(answer, "/hold/"))
     assert held.status_code == 303
     assert said in text(client.get(held.url))
