@@ -57,5 +57,3 @@ def warm_calendars() -> None:
                     holidays_of(country, subdivision, year)
     except DatabaseError:
         _log.warning("holiday calendars will be read when they are asked for", exc_info=True)
-    finally:
-        connection.close()

@@ -1,9 +1,5 @@
-"""Every change of every zone's clocks in three years, for the properties of time.
+"""Every change of every zone's clocks in three years, and what must hold at each of them."""
 
-`uv run python -m tests.core.clock_changes` looks at all of them; the suite at a part.
-"""
-
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -225,15 +221,3 @@ def check_week(change: Change) -> None:
 
 
 CHECKS = (check_starts, check_hours, check_days, check_week)
-
-
-def main() -> None:
-    found = changes()
-    for change in found:
-        for check in CHECKS:
-            check(change)
-    sys.stdout.write(f"{len(found)} changes of {len({c.zone for c in found})} kinds of zone\n")
-
-
-if __name__ == "__main__":
-    main()
