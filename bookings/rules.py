@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from bookings.hours import Hours, WeeklySpan
 from bookings.policy import Terms
 from bookings.prices import Price
+from bookings.taxes import NO_TAX, Tax
 from bookings.windows import Window, merged, without
 
 __all__ = ["Hours", "Price", "Rules", "WeeklySpan", "Window", "merged", "without"]
@@ -44,10 +45,16 @@ class Rules:
     terms: Terms
     hours: Hours
     prices: tuple[Price, ...]
+    tax: Tax = NO_TAX
 
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def has_group_prices(self) -> bool:
+        """Whether some price depends on the groups of whoever books."""
+        return any(price.group_id is not None for price in self.prices)
 
     @property
     def is_exclusive(self) -> bool:

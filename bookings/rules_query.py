@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bookings.hours import HOURS_SQL, hours_from
 from bookings.policy import Terms
-from bookings.prices import PRICES_SQL, prices_from
+from bookings.prices import PRICES_SQL, prices_from, tax_from
 from bookings.rules import Rules
 
 RULES_SQL = f"""
@@ -40,4 +40,4 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 def _rules(row: tuple[Any, ...]) -> Rules:
     *plain, free, partial, percent, fee, hours, prices = row
     terms = Terms(free, partial, percent, fee)
-    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices)])
+    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices), tax_from(prices)])
