@@ -2,7 +2,8 @@
 
 A percentage is taken off each line, rounded half up. A fixed amount is spread over the lines in
 proportion to what they cost (largest remainders, so that the shares add up to it) and never takes
-more than there is. Both come off before a tax that is added.
+more than there is. Both come off before a tax that is added. What would be left but is too little
+to be charged to a card is let go: the booking is free then.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from bookings.pricing import DISCOUNT, Quote, summed
 from bookings.taxes import taxes_of
-from config.kernel.money import round_half_up
+from config.kernel.money import round_half_up, smallest_charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,18 @@ def frozen_reduction(price: dict[str, Any]) -> Reduction | None:
 
 
 def reduced(lines: Sequence[tuple[UUID, Quote]], by: Reduction) -> list[Quote]:
-    """The quotes of lines (each with its resource) less what the discount takes off them."""
+    """The quotes of a booking's lines (each with its resource) less what its discount takes off."""
+    found = _reduced(lines, by)
+    left = sum(quote.total.amount_minor for quote in found)
+    if not 0 < left < smallest_charge(lines[0][1].total.currency):
+        return found
+    return [
+        _less(quote, by.code, quote.before_discount_minor if by.is_for(resource) else 0)
+        for resource, quote in lines
+    ]
+
+
+def _reduced(lines: Sequence[tuple[UUID, Quote]], by: Reduction) -> list[Quote]:
     costs = [q.before_discount_minor if by.is_for(resource) else 0 for resource, q in lines]
     if by.percent is not None:
         shares = [round_half_up(Decimal(cost * by.percent) / 100) for cost in costs]
@@ -67,7 +79,7 @@ def repriced(
     far as it costs so much. `before` is what the line froze.
     """
     if by.percent is not None:
-        return reduced([(resource_id, quote)], by)[0]
+        return _reduced([(resource_id, quote)], by)[0]
     share = -sum(part["unit_minor"] for part in before if part.get("kind") == DISCOUNT)
     return _less(quote, by.code, share)
 

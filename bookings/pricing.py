@@ -48,6 +48,11 @@ class Quote:
         return [part for part in self.parts if part.get("kind") not in {DISCOUNT, TAX}]
 
     @property
+    def shown(self) -> list[dict[str, Any]]:
+        """The parts that people read as a sum: a tax that prices include is none of them."""
+        return [p for p in self.parts if p.get("kind") != TAX or not p["tax"]["inclusive"]]
+
+    @property
     def before_discount_minor(self) -> int:
         """What the rules come to: before a discount, and before a tax that is added."""
         return sum(part["amount_minor"] for part in self.priced)

@@ -18,6 +18,7 @@ from bookings.changes import MovedLine
 from bookings.checks import broken_rules
 from bookings.discount_rules import frozen_reduction, repriced
 from bookings.errors import OutsideOpeningHours, UnknownResource, WindowNotAllowed
+from bookings.group_prices import groups_for
 from bookings.models import Booking, Change, Line, Occupancy
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
@@ -32,7 +33,6 @@ from config.kernel.locks import locked, require_transaction
 from holds import ending, limits
 from holds.errors import CheckoutOpen
 from holds.models import Hold
-from holds.pricing import groups_for
 from holds.probe import Wanted, look
 from holds.states import ACTIVE
 from holds.subjects import Claimant

@@ -51,7 +51,7 @@ def _quoted_json(lines: list[LineRequest], found: Quoted) -> dict[str, Any]:
     return {
         "lines": [_line_json(*each) for each in zip(lines, found.quotes, strict=True)],
         "total": found.total.as_json(),
-        "discount": discount_json(found.reduction and found.reduction.code, parts, currency),
+        "discount": discount_json(by.code if by else None, parts, currency),
         "taxes": [tax_json(tax, currency) for tax in taxes_of(parts)],
     }
 

@@ -341,7 +341,9 @@ def test_a_discount_is_spread_over_the_lines_and_never_below_zero(amounts, tax, 
         assert after.total.amount_minor == sum(p["amount_minor"] for p in after.parts)
         assert 0 <= after.total.amount_minor <= before.total.amount_minor
         assert without_discount(after) == before
-    if by.percent is None:
+    if sum(q.total.amount_minor for q in found) == 0:
+        assert sum(off) == sum(amounts)
+    elif by.percent is None:
         assert sum(off) == min(by.amount_minor, sum(amounts))
     else:
         exact = Decimal(sum(amounts) * by.percent) / 100
@@ -360,6 +362,13 @@ def test_and_neither_do_several_lines_where_no_tax_is_added(amounts, more, by):
         return sum(q.total.amount_minor for q in reduced([_line(c, Tax()) for c in found], by))
 
     assert total([amounts[0] + more, *amounts[1:]]) >= total(amounts)
+
+
+def test_what_a_card_cannot_be_asked_for_is_let_go():
+    (free,) = reduced([_line(1000, Tax())], Reduction("C", 96))
+    assert free.total.amount_minor == 0
+    (paid,) = reduced([_line(1000, Tax())], Reduction("C", 95))
+    assert paid.total.amount_minor == 50
 
 
 def test_a_discount_for_some_resources_leaves_the_others():
