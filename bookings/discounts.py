@@ -3,7 +3,8 @@
 What is looked up here is for good messages; the limits are kept by `discount_guards.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +18,7 @@ from bookings.discount_rules import Reduction
 from bookings.models import Booking, Discount, DiscountUse
 from bookings.pricing import Quote
 from bookings.states import EXPIRED, WITHOUT_OCCUPANCIES
-from config.kernel.database_errors import constraint_of, names
+from config.kernel.database_errors import names, translated
 from config.kernel.errors import DomainError
 from config.kernel.locks import locked
 from config.kernel.money import Money
@@ -137,6 +138,18 @@ def use_of(found: Found, booking: Booking, at: datetime) -> DiscountUse:
     )
 
 
+@contextmanager
+def refusals() -> Iterator[None]:
+    """The guard's refusals as errors that callers may see. Raises DiscountUsedUp."""
+    try:
+        yield
+    except IntegrityError as error:
+        named = translated(error)
+        if isinstance(named, DiscountRefused):
+            raise named from error
+        raise
+
+
 def contact_changed(booking: Booking) -> None:
     """A booking with a code has another e-mail address: it is that person's use now.
 
@@ -145,12 +158,8 @@ def contact_changed(booking: Booking) -> None:
     if not booking.price.get("discount"):
         return
     uses = DiscountUse.objects.filter(booking_id=booking.pk)
-    try:
+    with refusals():
         uses.exclude(email=booking.email.lower()).update(email=booking.email.lower())
-    except IntegrityError as error:
-        if constraint_of(error) == "discount_max_uses_each":
-            raise DiscountUsedUp(_BY_THEM) from error
-        raise
 
 
 def refuse_unless_left_again(booking: Booking) -> None:

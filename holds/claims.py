@@ -251,7 +251,8 @@ def _write(request: _Claim) -> Hold:
     event = event_for(booking, move, from_state="", kind="held")
     placed = Happening("hold.placed", hold, request.now, request.actor, data={"lines": lines})
     uses = [discounts.use_of(request.discount, booking, request.now)] if request.discount else []
-    rows.insert([booking, *lines, *occupancies, hold, event, *uses, *rows_for(placed)])
+    with discounts.refusals():
+        rows.insert([booking, *lines, *occupancies, hold, event, *uses, *rows_for(placed)])
     hold.lines = lines
     return hold
 

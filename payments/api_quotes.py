@@ -46,7 +46,7 @@ class QuoteListView(ApiView):
 
 
 def _quoted_json(lines: list[LineRequest], found: Quoted) -> dict[str, Any]:
-    currency = found.total.currency
+    currency, by = found.total.currency, found.reduction
     parts = [each.parts for each in found.quotes]
     return {
         "lines": [_line_json(*each) for each in zip(lines, found.quotes, strict=True)],

@@ -77,7 +77,8 @@ def _reprice(money: LockedMoney, found: discounts.Found | None, actor: Actor) ->
         actor=actor,
         total_minor=booking.total_minor,
     )
-    rows.insert([event, *([discounts.use_of(found, booking, money.now)] if found else [])])
+    with discounts.refusals():
+        rows.insert([event, *([discounts.use_of(found, booking, money.now)] if found else [])])
 
 
 def _whole(line: Line, currency: str) -> Quote:

@@ -60,8 +60,8 @@ class Discount(models.Model):
             ),
             models.CheckConstraint(
                 name="discount_percent_or_amount",
-                condition=Q(percent__range=(1, 100), amount_minor=None)
-                | Q(percent=None, amount_minor__gte=1),
+                condition=Q(percent__isnull=False, percent__range=(1, 100), amount_minor=None)
+                | Q(percent=None, amount_minor__isnull=False, amount_minor__gte=1),
                 violation_error_message="Give a per cent or an amount, and not both.",
             ),
             models.CheckConstraint(
