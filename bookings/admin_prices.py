@@ -16,6 +16,7 @@ from django.utils import timezone
 from unfold.admin import StackedInline
 from unfold.decorators import action, display
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
@@ -76,7 +77,7 @@ class PriceForm(forms.ModelForm):
     weekdays = forms.MultipleChoiceField(
         choices=WEEKDAYS,
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="None ticked: every day. A time past midnight belongs to the day it began on.",
     )
     from_quantity = forms.IntegerField(

@@ -4,8 +4,9 @@ The cuts are made on the resource's own clock, so that "before noon" is noon the
 clocks did that night; the pieces are real time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -61,25 +62,30 @@ def _pieces(prices: Sequence[Price], window: Window, zone: ZoneInfo) -> Iterator
     clocks = [price for price in prices if price.has_clock]
     if clocks:
         times = {t for price in clocks for t in (price.from_time, price.to_time) if t}
-        cuts.update(_clock_cuts(window, zone, times | {_MIDNIGHT}))
+        cuts.update(_clock_cuts(window, zone, frozenset(times | {_MIDNIGHT})))
     ordered = sorted(cut for cut in cuts if window.start <= cut <= window.end)
     for start, end in pairwise(ordered):
         yield Window(start, end)
 
 
-def _clock_cuts(window: Window, zone: ZoneInfo, times: Iterable[time]) -> Iterator[datetime]:
+def _clock_cuts(window: Window, zone: ZoneInfo, times: frozenset[time]) -> Iterator[datetime]:
     """Every moment at which the clock shows one of these times, and those at which it jumps."""
     day = window.start.astimezone(zone).date()
     last = window.end.astimezone(zone).date()
-    times = list(times)
     while day <= last:
-        for local in times:
-            named = datetime.combine(day, local, tzinfo=zone)
-            yield named.astimezone(UTC)
-            yield named.replace(fold=1).astimezone(UTC)
-        begin = datetime.combine(day, _MIDNIGHT, tzinfo=zone).astimezone(UTC)
-        yield from _jump(zone, begin - _DAY / 4, begin + _DAY * 5 / 4)
+        yield from _cuts_of_day(zone, day, times)
         day += _DAY
+
+
+@lru_cache(maxsize=4096)
+def _cuts_of_day(zone: ZoneInfo, day: date, times: frozenset[time]) -> tuple[datetime, ...]:
+    """Those of one day: every slot of the day asks for the same."""
+    found = []
+    for local in times:
+        named = datetime.combine(day, local, tzinfo=zone)
+        found += [named.astimezone(UTC), named.replace(fold=1).astimezone(UTC)]
+    begin = datetime.combine(day, _MIDNIGHT, tzinfo=zone).astimezone(UTC)
+    return (*found, *_jump(zone, begin - _DAY / 4, begin + _DAY * 5 / 4))
 
 
 def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> Iterator[datetime]:

@@ -21,15 +21,19 @@ from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.errors import DomainError
 from config.kernel.ids import new_id
-from holds import services
+from holds import changing, services
+from holds.changing import NewWindow
 from holds.claims import Claimant
+from holds.lock_objects import lock_hold
 from holds.models import Hold
 from members.models import GroupMembership, MemberGroup
-from payments import checkouts
+from payments import checkouts, rescheduling
 from payments.discounting import use_code
+from payments.lock_objects import lock_money
 from payments.models import Due
+from payments.reacquire import reacquire
 from tests.core.raw import connect
-from tests.core.support import SOMEBODY, hold, lapse, line, state_of
+from tests.core.support import SOMEBODY, hold, lapse, line, live, state_of, tomorrow
 from tests.core.threads import together
 from tests.factories import MemberFactory, make_pool, make_room
 
@@ -271,6 +275,59 @@ def test_whoever_pays_with_another_address_is_counted_by_that_one():
     assert state_of(held)[0] == "active"
     checkouts.start(**ask, email="ben@example.test")
     assert DiscountUse.objects.get(booking=held.booking_id).email == "ben@example.test"
+
+
+# --- Moving and coming back ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("terms", "price", "hours", "after"),
+    [
+        ({"percent": 10}, 4500, 2, 8100),
+        ({"amount_minor": 1000}, 4500, 2, 8000),
+        ({"amount_minor": 1000}, 500, 1, 0),
+    ],
+)
+def test_a_moved_booking_keeps_its_discount(terms, price, hours, after):
+    """A percentage is of the new price, an amount stays; whether the code is valid still or not."""
+    room = make_room()
+    code_for(room, **terms)
+    held = hold(line(room), discount_code="winter")
+    with transaction.atomic():
+        booking = services.confirm_unpaid(lock_hold(held.pk), SOMEBODY)
+    Discount.objects.update(is_active=False, valid_until=clock.now())
+    PriceRule.objects.update(amount_minor=price)
+    start = tomorrow(12)
+    wanted = NewWindow(0, start, start + timedelta(hours=hours))
+    shown = rescheduling.preview(booking, [wanted])
+    assert (shown.before.amount_minor, shown.after.amount_minor) == (said(held)[0], after)
+    with transaction.atomic():
+        asked = changing.ask(booking_id=booking.pk, windows=[wanted], actor=SOMEBODY)
+        changing.make(asked, actor=SOMEBODY)
+    booking.refresh_from_db()
+    (moved,) = booking.lines.all()
+    assert booking.total_minor == moved.amount_minor == after
+    assert booking.price["lines"] == [{"total_minor": after, "parts": moved.price}]
+    assert booking.price["discount"]["code"] == "Winter"
+
+
+def test_a_late_payment_wins_nothing_back_where_the_code_is_used_up():
+    room = make_room()
+    code = code_for(room, max_uses=1)
+    held = hold(line(room), discount_code="winter")
+    lapse(held)
+    services.expire_lapsed()
+    hold(line(room, 11, 12), discount_code="winter")
+
+    def won() -> tuple[bool, int]:
+        with transaction.atomic():
+            found = reacquire(lock_money(held.booking_id), gives_up=True), live(held.booking)
+            transaction.set_rollback(True)  # whoever asked would confirm it now
+            return found
+
+    assert won() == (False, 0)
+    Discount.objects.filter(pk=code.pk).update(max_uses=2)
+    assert won() == (True, 1)
 
 
 # --- Groups -------------------------------------------------------------------------------------
