@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
@@ -100,7 +101,7 @@ def windows(repeat: Repeat, zone: ZoneInfo) -> list[tuple[datetime, Window | Non
     return [(start, _window(start, repeat.first.duration, zone)) for start in found]
 
 
-def preview(*, rules: Rules, repeat: Repeat) -> Preview:
+def preview(*, rules: Rules, repeat: Repeat, groups: frozenset[UUID] = frozenset()) -> Preview:
     """What of a series can be had now, and for how much; it only looks, a claim decides.
 
     One query, however many there are. Raises what `windows` raises.
@@ -112,18 +113,22 @@ def preview(*, rules: Rules, repeat: Repeat) -> Preview:
         start=min(w.start for w in known),
         end=max(w.end for w in known),
     )[rules.resource_id]
-    occurrences = [_occurrence(around, local, window, repeat) for local, window in found]
+    occurrences = [_occurrence(around, local, window, repeat, groups) for local, window in found]
     total = sum(o.price.amount_minor for o in occurrences if o.price and not o.problem)
     return Preview(occurrences, Money(total, rules.currency))
 
 
 def _occurrence(
-    around: Availability, local: datetime, window: Window | None, repeat: Repeat
+    around: Availability,
+    local: datetime,
+    window: Window | None,
+    repeat: Repeat,
+    groups: frozenset[UUID],
 ) -> Occurrence:
     if window is None:
         return Occurrence(local, None, None, SKIPPED, "The clocks skip that time on this day.")
     rules = around.rules
-    price = quote(rules, window, repeat.quantity).total
+    price = quote(rules, window, repeat.quantity, groups=groups).total
     broken = broken_rules(rules, window, quantity=repeat.quantity, now=around.as_of)
     for code, why in broken:
         return Occurrence(local, window, price, code, why)

@@ -68,6 +68,21 @@ def tax_part(tax: Tax, amount_minor: int) -> dict[str, Any]:
     }
 
 
+def gross_parts(label: str, kind: str, gross_minor: int, tax: Tax) -> list[dict[str, Any]]:
+    """The parts of an amount that has its tax in it already, such as what is kept of a line."""
+    within = tax_within(gross_minor, tax.basis_points)
+    costs = gross_minor - within if tax.is_added else gross_minor
+    part: dict[str, Any] = {"label": label, "kind": kind, "quantity": "1"}
+    part |= {"unit_minor": costs, "amount_minor": costs}
+    if not tax.basis_points:
+        return [part]
+    said = tax_part(tax, costs)
+    added = within if tax.is_added else 0
+    said |= {"unit_minor": added, "amount_minor": added}
+    said["tax"] |= {"amount_minor": within, "net_minor": gross_minor - within}
+    return [part, said]
+
+
 def tax_of(parts: Iterable[dict[str, Any]]) -> Tax:
     """The tax under which the parts of a line were frozen."""
     for part in parts:
