@@ -22,14 +22,20 @@ _LIVE_HOLDS = """
 """
 
 
-def refuse_too_many(workspace: Workspace, who: Claimant, *, own: Sequence[UUID]) -> None:
+def refuse_too_many(
+    workspace: Workspace, who: Claimant, *, own: Sequence[UUID], also: Sequence[str] = ()
+) -> None:
     """Serialise this subject's claims, then count what it holds beside its `own`, to be replaced.
+
+    `also` are other subjects that are locked with it, in one order (design.md, "Lock order").
 
     Raises TooManyHolds (429).
     """
     if not who.limited:
+        locks.advisory(also)
         return
-    subjects = [f"visitor:{who.visitor}"] if who.visitor else []
+    subjects = list(also)
+    subjects += [f"visitor:{who.visitor}"] if who.visitor else []
     subjects += [f"member:{who.member.pk}"] if who.member else []
     subjects += [f"address:{who.address}"] if who.address else []
     locks.advisory(subjects)

@@ -27,7 +27,8 @@ class Claimant:
     """Who asks: a member if signed in, the contact given, the browser and the address.
 
     `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
-    keys (api.md).
+    keys (api.md). `vouched_for` is an address that a secret key says is the member's: it is priced
+    by the groups of that member. What a visitor types is nobody's word.
     """
 
     member: Member | None = None
@@ -36,3 +37,4 @@ class Claimant:
     visitor: str = ""
     address: str | None = None
     limited: bool = False
+    vouched_for: str = ""

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from bookings.forms import instant
+from bookings.group_prices import groups_for
 from bookings.models import Resource
 from bookings.rules import Window
 from bookings.selectors import rules_for
@@ -16,6 +17,7 @@ from bookings.series import MOST, Preview, Repeat, preview
 from config.kernel.errors import DomainError, InvalidInput
 from holds.forms import ContactForm
 from members.idempotency import Answer
+from members.models import Member
 from members.pages import actor_of, member_of, private, says_what_happened, see_other, submitted
 from payments import holding, series
 from payments.placing import claimant_of
@@ -148,7 +150,7 @@ def _shown(
     request: HttpRequest, resource: Resource, form: RepeatForm, contact: ContactForm | None
 ) -> dict[str, Any]:
     try:
-        seen = _preview(resource, form.repeat())
+        seen = _preview(resource, form.repeat(), member_of(request))
     except DomainError as error:
         return {"refused": error.as_problem()}
     member = member_of(request)
@@ -162,9 +164,10 @@ def _shown(
     }
 
 
-def _preview(resource: Resource, wanted: Repeat) -> Preview:
+def _preview(resource: Resource, wanted: Repeat, member: Member | None) -> Preview:
     rules = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
-    return preview(rules=rules[resource.pk], repeat=wanted)
+    groups = groups_for(member, resource.workspace_id, rules.values())
+    return preview(rules=rules[resource.pk], repeat=wanted, groups=groups)
 
 
 def _resource(slug: str, resource_slug: str) -> Resource:

@@ -3,6 +3,7 @@
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
+from bookings.models.discounts import Discount, DiscountUse
 from bookings.models.hours import OpeningHours
 from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
@@ -20,6 +21,8 @@ __all__ = [
     "BookingEvent",
     "Category",
     "Change",
+    "Discount",
+    "DiscountUse",
     "HolidayCalendar",
     "Line",
     "Location",
