@@ -35,9 +35,21 @@ class RulesSchema(serializers.Serializer):
 
 
 class PriceSchema(serializers.Serializer):
-    kind = serializers.ChoiceField(PriceRule.Kind.choices)
+    kind = serializers.ChoiceField([*PriceRule.Kind.choices, ("per_unit", "Per unit")])
     label = serializers.CharField()  # type: ignore[assignment]
     amount = MoneySchema()
+
+
+class OfferSchema(serializers.Serializer):
+    """A pool that can be booked with the resource, in a line's `add_ons`."""
+
+    resource = serializers.UUIDField()
+    name = serializers.CharField()
+    required = serializers.BooleanField(  # type: ignore[assignment]
+        help_text="At least one for each unit of the line."
+    )
+    max_per_unit = serializers.IntegerField(help_text="At most so many for each unit of the line.")
+    price = PriceSchema(help_text="Takes the place of the pool's own prices.")
 
 
 class ResourceSchema(serializers.Serializer):
@@ -55,7 +67,10 @@ class ResourceSchema(serializers.Serializer):
     picture_alt = serializers.CharField()
     rules = RulesSchema()
     prices = PriceSchema(many=True)
-    add_ons = serializers.ListField(child=NamedSchema())
+    only_with_others = serializers.BooleanField(
+        help_text="A pool that is booked as an add-on only, and not listed."
+    )
+    add_ons = OfferSchema(many=True)
 
 
 class FreeSchema(serializers.Serializer):
@@ -99,12 +114,19 @@ class ExplanationSchema(serializers.Serializer):
     reasons = ReasonSchema(many=True)
 
 
+class AddOnLineSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    quantity = serializers.IntegerField()
+    amount = MoneySchema()
+
+
 class LineSchema(serializers.Serializer):
     resource = serializers.UUIDField()
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     quantity = serializers.IntegerField()
-    amount = MoneySchema()
+    amount = MoneySchema(help_text="Without its add-ons.")
+    add_ons = AddOnLineSchema(many=True)
 
 
 class BookingBriefSchema(serializers.Serializer):
@@ -126,7 +148,8 @@ class ChangedLineSchema(serializers.Serializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     quantity = serializers.IntegerField()
-    amount = MoneySchema()
+    amount = MoneySchema(help_text="Without its add-ons.")
+    add_ons = AddOnLineSchema(many=True, help_text="They go with their line.")
 
 
 class ChangeSchema(serializers.Serializer):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from bookings.add_ons import part_of
+from bookings.offers import Offer
 from bookings.rules import Price, Rules, Window
 from config.kernel.money import Money, round_half_up
 
@@ -29,6 +31,12 @@ def quote(rules: Rules, window: Window, quantity: int = 1) -> Quote:
     parts = [_part(price, window, quantity) for price in rules.prices]
     total = sum(part["amount_minor"] for part in parts)
     return Quote(Money(total, rules.currency), parts)
+
+
+def quote_add_on(offer: Offer, window: Window, quantity: int, *, currency: str) -> Quote:
+    """The price of so many of an add-on for its line's window: the offer's, not the pool's own."""
+    part = part_of(offer, window, quantity)
+    return Quote(Money(part["amount_minor"], currency), [part])
 
 
 def _part(price: Price, window: Window, quantity: int) -> dict[str, Any]:

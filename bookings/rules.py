@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bookings.hours import Hours, WeeklySpan
+from bookings.offers import Offer
 from bookings.policy import Terms
 from bookings.prices import Price
 from bookings.windows import Window, merged, without
@@ -44,6 +45,8 @@ class Rules:
     terms: Terms
     hours: Hours
     prices: tuple[Price, ...]
+    only_with_others: bool = False
+    offers: tuple[Offer, ...] = ()
 
     @cached_property
     def zone(self) -> ZoneInfo:

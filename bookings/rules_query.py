@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from bookings.hours import HOURS_SQL, hours_from
+from bookings.offers import OFFERS_SQL, offers_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from
 from bookings.rules import Rules
@@ -21,7 +22,7 @@ RULES_SQL = f"""
            coalesce(r.cancel_free_hours, w.cancel_free_hours),
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
-           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL}
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{OFFERS_SQL}
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -38,6 +39,7 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices = row
+    *plain, free, partial, percent, fee, hours, prices, only_with_others, offers = row
     terms = Terms(free, partial, percent, fee)
-    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices)])
+    add_ons = only_with_others, offers_from(offers)
+    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices), *add_ons])

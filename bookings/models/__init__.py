@@ -1,5 +1,6 @@
 """What can be booked, and what has been. Rules that must never break are in `guards.py`."""
 
+from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
@@ -14,6 +15,7 @@ __all__ = [
     "DAY",
     "HOUR",
     "MINUTE",
+    "AddOn",
     "Block",
     "Booking",
     "BookingEvent",
