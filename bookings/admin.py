@@ -20,6 +20,7 @@ from unfold.widgets import (
     UnfoldAdminSplitDateTimeWidget,
 )
 
+from bookings.admin_pools import OfferInline, ResourceForm, UnitInline
 from bookings.explain import Reason, explain
 from bookings.models import Block, Booking, Category, Location, OpeningHours, PriceRule, Resource
 from bookings.rules import Window
@@ -171,11 +172,12 @@ class ResourceAdmin(ScopedAdmin):
     )
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    inlines = (HoursInline, PriceInline)
+    form = ResourceForm
+    inlines = (HoursInline, PriceInline, OfferInline, UnitInline)
     actions_detail = ("why_not_free",)
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
-        ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
+        ("What it is", {"fields": ("mode", "capacity", "only_with_others", "seats", "position")}),
         ("For members", {"fields": ("description", "picture", "picture_alt")}),
         (
             "Rules",
@@ -363,7 +365,18 @@ class BlockAdmin(ScopedAdmin):
         )
         obj.__dict__.update(block.__dict__)
         if under:
-            messages.warning(request, _lies_over(under))
+            words = _lies_over if data["resource"].is_exclusive else _too_many
+            messages.warning(request, words(under))
+
+
+def _too_many(bookings: list[Booking]) -> str:
+    """Of a pool only what does not fit any more is named."""
+    links = format_html_join(
+        ", ", "{}", ((link("bookings_booking", b.pk, b.reference),) for b in bookings)
+    )
+    return format_html(
+        "More units are booked than are left then. What was made before stays as it is: {}.", links
+    )
 
 
 def _lies_over(bookings: list[Booking]) -> str:

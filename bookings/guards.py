@@ -383,3 +383,31 @@ add_on_belongs = deferred(
     """,
     pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "pool_id"),
 )
+
+unit_belongs = deferred(
+    "belongs",
+    f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_resource r WHERE r.id = NEW.resource_id AND r.mode = 'pooled'
+        ) THEN
+            {refuse("unit_is_of_a_pool", "only a pool has units")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("resource_id"),
+)
+
+unit_assignment_belongs = pgtrigger.Trigger(
+    name="belongs",
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("unit_id", "line_id"),
+    when=pgtrigger.Before,
+    func=f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_line l JOIN bookings_unit u ON u.resource_id = l.resource_id
+            WHERE l.id = NEW.line_id AND u.id = NEW.unit_id
+        ) THEN
+            {refuse("unit_is_of_the_lines_pool", "a unit goes out for a line of its own pool")}
+        END IF;
+        RETURN NEW;
+    """,
+)

@@ -45,7 +45,9 @@ class ProblemSchema(serializers.Serializer):
     resource = serializers.UUIDField(required=False, help_text="Of the add-on that failed.")
     most = serializers.IntegerField(required=False)
     least = serializers.IntegerField(required=False)
-    rule = serializers.CharField(required=False, help_text="Which rule a window or an add-on breaks.")
+    rule = serializers.CharField(
+        required=False, help_text="Which rule a window or an add-on breaks."
+    )
     left_minor = serializers.IntegerField(
         required=False, help_text="What is left to give back, in minor units."
     )

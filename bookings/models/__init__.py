@@ -10,6 +10,7 @@ from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
 from bookings.models.series import Series
+from bookings.models.units import Unit, UnitAssignment
 
 __all__ = [
     "DAY",
@@ -28,4 +29,6 @@ __all__ = [
     "PriceRule",
     "Resource",
     "Series",
+    "Unit",
+    "UnitAssignment",
 ]

@@ -161,5 +161,9 @@ RESOURCE = {
     "opening_hours-TOTAL_FORMS": "0",
     "opening_hours-INITIAL_FORMS": "0",
     "price_rules-TOTAL_FORMS": "0",
+    "add_ons-TOTAL_FORMS": "0",
+    "add_ons-INITIAL_FORMS": "0",
+    "units-TOTAL_FORMS": "0",
+    "units-INITIAL_FORMS": "0",
     "price_rules-INITIAL_FORMS": "0",
 }

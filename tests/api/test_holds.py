@@ -39,6 +39,7 @@ def test_a_claim_answers_with_the_hold_and_its_booking(api: Api, room: Resource)
                     "end": rfc3339(at(11.5)),
                     "quantity": 1,
                     "amount": {"amount_minor": 6750, "currency": "NZD"},
+                    "add_ons": [],
                 }
             ],
             "total": {"amount_minor": 6750, "currency": "NZD"},
