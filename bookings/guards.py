@@ -284,12 +284,13 @@ occupancy_belongs = deferred(
 )
 
 # An add-on's line stands in the booking of the line that it belongs to, at the same time, and has
-# none of its own: whatever becomes of the one becomes of the other.
+# none of its own: whatever becomes of the one becomes of the other, also when it is given up.
 _TOGETHER = f"""
     IF EXISTS (
         SELECT 1 FROM bookings_line a LEFT JOIN bookings_line l
           ON l.id = a.parent_id AND l.booking_id = a.booking_id AND l.parent_id IS NULL
          AND l.starts_at = a.starts_at AND l.ends_at = a.ends_at
+         AND (l.cancelled_at IS NULL) = (a.cancelled_at IS NULL)
         WHERE (a.booking_id IN (NEW.booking_id, OLD.booking_id) OR a.id = NEW.id)
           AND a.parent_id IS NOT NULL AND l.id IS NULL
     ) THEN
@@ -308,7 +309,7 @@ add_on_goes_with_its_line = deferred(
 line_keeps_its_add_ons = deferred(
     "keeps_its_add_ons",
     _TOGETHER,
-    pgtrigger.UpdateOf("parent_id", "booking_id", "starts_at", "ends_at"),
+    pgtrigger.UpdateOf("parent_id", "booking_id", "starts_at", "ends_at", "cancelled_at"),
 )
 
 # Handed to another booking, it would leave a confirmed one without its slot, unseen.

@@ -56,7 +56,8 @@ def _positions(request: HttpRequest, booking: Booking) -> list[int] | None:
         named = {int(value) for value in request.GET.getlist("line")}
     except ValueError:
         raise Http404("no such line") from None
-    standing = set(booking.lines.filter(cancelled_at=None).values_list("position", flat=True))
+    mains = booking.lines.filter(cancelled_at=None, parent=None)
+    standing = set(mains.values_list("position", flat=True))
     chosen = sorted(named & standing)
     return None if set(chosen) == standing else chosen
 
