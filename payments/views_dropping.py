@@ -91,13 +91,14 @@ def _ask(
     status: int = 200,
 ) -> HttpResponse:
     truth, now = one(booking)
-    lines = [line for line in truth.lines if line.position in positions]
+    chosen = {line.pk for line in truth.lines if line.position in positions}
+    lines = [line for line in truth.lines if chosen & {line.pk, line.parent_id}]
     words = {
         "workspace": booking.workspace,
         "shown": truth,
         "token": token,
         "lines": lines,
-        "staying": [line for line in truth.lines if line.position not in positions],
+        "staying": [line for line in truth.lines if line not in lines],
         "told": dropping.preview(booking, positions, now=now),
         "policy": booking_policy_texts(booking, lines, now),
         "has_begun": any(line.starts_at <= now for line in lines),

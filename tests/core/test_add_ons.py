@@ -21,6 +21,7 @@ from holds import changing, services
 from holds.changing import NewWindow
 from holds.claims import AddOnRequest, Claimant, LineRequest
 from holds.models import Hold
+from payments import dropping
 from tests.core import raw
 from tests.core.raw import refused, sql
 from tests.core.support import SOMEBODY, hold, lapse, line, live, tomorrow
@@ -188,9 +189,9 @@ def test_what_is_only_for_others_is_not_booked_alone(bikes, helmets):
     hold(with_(line(bikes), (helmets, 1)))
 
 
-def test_sixty_lines_and_add_ons_are_enough(bikes, helmets):
-    with pytest.raises(InvalidInput, match="At most 60"):
-        hold(with_(line(bikes), *[(helmets, 1)] * 60))
+def test_forty_add_ons_are_enough(bikes, helmets):
+    with pytest.raises(InvalidInput, match="too many add-ons"):
+        hold(with_(line(bikes), *[(helmets, 1)] * 41))
 
 
 # --- Taken --------------------------------------------------------------------------------------
@@ -335,6 +336,23 @@ def test_a_window_that_breaks_the_lines_rules_is_refused(free_bikes):
         move(booking, NewWindow(0, tomorrow(9), tomorrow(9) + timedelta(minutes=20)))
 
 
+def test_a_line_is_given_up_with_its_add_ons_which_are_not_by_themselves(free_bikes):
+    helmets = make_add_on(free_bikes).pool
+    booking = confirmed(
+        hold(with_(line(free_bikes, 9, 10, 2), (helmets, 2)), line(free_bikes, 12, 13))
+    )
+    with pytest.raises(InvalidInput, match="goes with its line"):
+        dropping.cancel_lines(booking_id=booking.pk, positions=[2], actor=SOMEBODY)
+    dropping.cancel_lines(booking_id=booking.pk, positions=[0], actor=SOMEBODY)
+    raw.settle_constraints()
+    gone = Line.objects.exclude(cancelled_at=None).values_list("position", flat=True)
+    assert set(gone) == {0, 2}
+    assert not Occupancy.objects.filter(resource=helmets, released_at=None).exists()
+    with pytest.raises(InvalidInput, match="all that is left"):
+        dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=SOMEBODY)
+    assert live(booking) == 1
+
+
 # --- What the database refuses ------------------------------------------------------------------
 
 
@@ -362,6 +380,11 @@ def test_only_a_pool_is_only_with_others():
         "UPDATE bookings_line SET starts_at = starts_at + interval '1 h' WHERE parent_id IS NULL",
         "UPDATE bookings_line SET ends_at = ends_at + interval '1 h' WHERE parent_id IS NOT NULL",
         "UPDATE bookings_line SET parent_id = id WHERE parent_id IS NOT NULL",
+        (
+            "WITH gone AS (UPDATE bookings_occupancy SET released_at = now() WHERE line_id IN ("
+            " SELECT id FROM bookings_line WHERE parent_id IS NULL))"
+            " UPDATE bookings_line SET cancelled_at = now() WHERE parent_id IS NULL"
+        ),
     ],
 )
 def test_an_add_on_stays_with_its_line(bikes, helmets, change):
