@@ -17,6 +17,7 @@ from unfold.widgets import (
 from bookings import admin_discounts  # noqa: F401
 from bookings.admin_blocks import BlockAdmin
 from bookings.admin_hours import HOURS_INLINES, hours_page
+from bookings.admin_pools import OfferInline, ResourceForm, UnitInline
 from bookings.admin_prices import ExamplePricesMixin, PriceInline
 from bookings.explain import Reason, explain
 from bookings.models import Category, Location, Resource
@@ -103,11 +104,12 @@ class ResourceAdmin(ExamplePricesMixin, ScopedAdmin):
     )
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    inlines = (*HOURS_INLINES, PriceInline)
+    form = ResourceForm
+    inlines = (*HOURS_INLINES, PriceInline, OfferInline, UnitInline)
     actions_detail = ("why_not_free", "hours_to_come", "example_prices")
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
-        ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
+        ("What it is", {"fields": ("mode", "capacity", "only_with_others", "seats", "position")}),
         ("For members", {"fields": ("description", "picture", "picture_alt")}),
         (
             "Rules",

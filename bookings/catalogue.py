@@ -53,7 +53,8 @@ class Catalogue:
 def resources_of(workspace: Workspace) -> list[Resource]:
     """What can be booked, with place and category; one query."""
     resources = Resource.objects.select_related("location", "category")
-    return list(resources.filter(workspace=workspace, is_active=True)[:500])
+    shown = resources.filter(workspace=workspace, is_active=True, only_with_others=False)
+    return list(shown[:500])
 
 
 def catalogue(

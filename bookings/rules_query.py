@@ -10,6 +10,7 @@ from uuid import UUID
 
 from bookings.days import DAYS_SQL, days_from
 from bookings.hours import HOURS_SQL, hours_from
+from bookings.offers import OFFERS_SQL, offers_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from, tax_from
 from bookings.rules import Rules
@@ -23,7 +24,7 @@ RULES_SQL = f"""
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
            coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{DAYS_SQL},
-           r.horizon_opens_at
+           r.horizon_opens_at,{OFFERS_SQL}
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -40,7 +41,7 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices, days, released_at = row
+    *plain, free, partial, percent, fee, hours, prices, days, released_at, alone, offers = row
     terms = Terms(free, partial, percent, fee)
     known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
-    return Rules(*[*plain, *known, tax_from(prices)])
+    return Rules(*[*plain, *known, tax_from(prices), alone, offers_from(offers)])

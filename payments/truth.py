@@ -157,13 +157,21 @@ def nearest(lines: Iterable[Line], booking: Booking) -> list[Offer]:
     first = next(iter(lines), None)
     if first is None:
         return []
-    return offers(booking.workspace_id, first.resource_id, first.starts_at, first.ends_at)
+    where = first.resource_id
+    return offers(booking.workspace_id, where, first.starts_at, first.ends_at, first.quantity)
 
 
-def offers(workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime) -> list[Offer]:
-    """The nearest equivalents of a window, each in the zone of its own place."""
+def offers(
+    workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, quantity: int = 1
+) -> list[Offer]:
+    """The nearest equivalents of a window, so many units free; each in the zone of its place."""
     found = alternatives(
-        workspace_id=workspace_id, resource_id=resource_id, start=start, end=end, count=4
+        workspace_id=workspace_id,
+        resource_id=resource_id,
+        start=start,
+        end=end,
+        quantity=quantity,
+        count=4,
     )
     places = Resource.objects.filter(pk__in=[a.resource_id for a in found])
     zones = dict(places.values_list("pk", "location__timezone"))

@@ -95,7 +95,7 @@ def _not_placed(
         "zone": resource.location.timezone,
         "code": problem["code"],
         "message": problem["detail"],
-        "offers": offers(resource.workspace_id, resource.pk, line.start, line.end)
+        "offers": offers(resource.workspace_id, resource.pk, line.start, line.end, line.quantity)
         if offered
         else [],
     }

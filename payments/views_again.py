@@ -81,4 +81,4 @@ def _page(
 def _nearest(apology: Apology, line: LineRequest) -> Any:
     start = max(line.start, database_now())
     end: datetime = start + (line.end - line.start)
-    return offers(apology.workspace_id, line.resource_id, start, end)
+    return offers(apology.workspace_id, line.resource_id, start, end, line.quantity)
