@@ -1,5 +1,6 @@
 """The catalogue in the admin: places, resources with hours and prices, blocks; and why not free."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -49,7 +50,9 @@ class LocationAdmin(ScopedAdmin):
     list_select_related = ("workspace",)
     search_fields = ("name", "address")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    fields = ("workspace", "name", "slug", "timezone", "address", "directions")
+    fields = (
+        "workspace", "name", "slug", "timezone", "address", "directions", ("latitude", "longitude"),
+    )  # fmt: skip
     inlines = HOURS_INLINES
     actions_detail = ("hours_to_come",)
 
@@ -88,6 +91,17 @@ class ExplainForm(forms.Form):
         elif start and end and (end - start).days > 62:
             self.add_error("end", "At most 62 days at once.")
         return cleaned
+
+
+def asked_to_explain(start: datetime, end: datetime) -> dict[str, str]:
+    """The form's query for a window, given in the resource's own time."""
+    return {
+        "start_0": f"{start:%Y-%m-%d}",
+        "start_1": f"{start:%H:%M}",
+        "end_0": f"{end:%Y-%m-%d}",
+        "end_1": f"{end:%H:%M}",
+        "quantity": "1",
+    }
 
 
 @admin.register(Resource)

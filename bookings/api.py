@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from bookings import near
 from bookings.api_prices import discount_json, parts_json, price_json
 from bookings.api_schemas import (
     AvailabilitySchema,
@@ -16,11 +17,12 @@ from bookings.api_schemas import (
     ExplanationSchema,
     ResourceSchema,
 )
-from bookings.availability import Availability, availability, slots
+from bookings.availability import Availability, slots
 from bookings.explain import Reason, explain
 from bookings.local_time import repeated
-from bookings.models import AddOn, Booking, BookingEvent, Line, PriceRule, Resource
+from bookings.models import AddOn, Booking, BookingEvent, Line, Location, PriceRule, Resource
 from bookings.nearest import free_throughout
+from bookings.remembered import next_of_many, remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from config.api import ApiView, Query, money, rfc3339, rfc3339_or_none
@@ -60,15 +62,22 @@ class ResourceListView(ApiView):
             query("free_from", datetime, "With `free_to`: free throughout that window."),
             query("free_to", datetime),
             query("quantity", int, "With `free_from`: units free at once; 1 unless said."),
+            query("near", str, "`latitude,longitude` in degrees: the nearest first."),
+            query("next_free", int, "Minutes; says when each is next free for that long."),
             *PAGING,
         ],
         responses=answers({200: page_of(ResourceSchema, "Resource")}),
     )
     def get(self, request: Request) -> Response:
-        rows = _found(Query(request), self.workspace)
-        return paginated(
-            request, rows, CATALOGUE_ORDER, lambda row: resource_json(row, self.workspace, request)
+        asked = Query(request)
+        rows, order = _nearest_first(asked, self.workspace, _found(asked, self.workspace))
+        minutes = asked.integer("next_free", 1, MAX_RANGE_MINUTES)
+        page = paginated(
+            request, rows, order, lambda row: resource_json(row, self.workspace, request)
         )
+        if minutes is not None:
+            _say_next_free(page.data["results"], self.workspace, minutes)
+        return page
 
 
 class ResourceView(ApiView):
@@ -110,7 +119,7 @@ class AvailabilityView(ApiView):
         quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
         rules = _rules(self.workspace, resource_id)
         duration = _days_asked(asked, rules) or duration
-        known = availability(rules=[rules], start=start, end=end)[resource_id]
+        known = remembered(rules=[rules], start=start, end=end)[resource_id]
         body = _availability_json(known, start, end, quantity)
         if duration is not None:
             body["slots"] = _slots_json(known, duration, step, quantity)
@@ -180,13 +189,19 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "bookable": row.is_active,
         "category": _named(row.category),
         "location": _named(row.location)
-        | {"address": row.location.address, "timezone": row.location.timezone},
+        | {
+            "address": row.location.address,
+            "timezone": row.location.timezone,
+            "latitude": row.location.latitude,
+            "longitude": row.location.longitude,
+        },
         "picture": request.build_absolute_uri(row.picture.url) if row.picture else None,
         "picture_alt": row.picture_alt,
         "rules": _rules_json(row, workspace),
         "prices": [price_json(price, workspace.currency) for price in row.price_rules.all()],
         "only_with_others": row.only_with_others,
         "add_ons": [_offer_json(offer, workspace.currency) for offer in row.add_ons.all()],
+        **_distance_json(row),
     }
 
 
@@ -312,7 +327,7 @@ def _only_free(asked: Query, workspace: Workspace, rows: QuerySet[Resource]) -> 
     if end - start > MAX_RANGE:
         raise RangeTooLong(field="free_to")
     every = list(rules_for(workspace_id=workspace.id).values())
-    known = availability(rules=every, start=start, end=end)
+    known = remembered(rules=every, start=start, end=end)
     free = [
         rules.resource_id
         for rules in every
@@ -329,6 +344,36 @@ def _days_asked(asked: Query, rules: Rules) -> int | None:
     if rules.days is None:
         raise InvalidInput("It is booked by the clock: ask with `duration`.", field="days")
     return rules.days.seconds(count) // MINUTE
+
+
+def _nearest_first(
+    asked: Query, workspace: Workspace, rows: QuerySet[Resource]
+) -> tuple[QuerySet[Resource], list[str]]:
+    """With `near`: by distance, then by name; a location that says not where it is comes last."""
+    if not (text := asked.text("near")):
+        return rows, CATALOGUE_ORDER
+    here = near.point_from(text)
+    if here is None:
+        raise InvalidInput("Give latitude and longitude, such as -36.85,174.76.", field="near")
+    places = near.metres_from(here, Location.objects.filter(workspace=workspace))
+    return rows.annotate(distance_metres=near.distance(places)), ["distance_metres", "name", "id"]
+
+
+def _distance_json(row: Resource) -> dict[str, Any]:
+    metres = getattr(row, "distance_metres", None)
+    if metres is None:
+        return {}
+    return {"distance_metres": None if metres == near.NOWHERE_METRES else metres}
+
+
+def _say_next_free(found: list[dict[str, Any]], workspace: Workspace, minutes: int) -> None:
+    """When each resource of a page is next free for so long, within two weeks: two queries."""
+    ids = [UUID(each["id"]) for each in found]
+    rules = rules_for(workspace_id=workspace.id, resource_ids=ids)
+    soonest = next_of_many(list(rules.values()), minutes * MINUTE)
+    for each in found:
+        window = soonest.get(UUID(each["id"]))
+        each["next_free"] = window and {"start": rfc3339(window.start), "end": rfc3339(window.end)}
 
 
 def _rules(workspace: Workspace, resource_id: UUID) -> Rules:

@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from bookings.models import AddOn, PriceRule, Resource
 from bookings.states import BOOKING_STATES, CHANGE_STATES
-from config.api_schemas import MoneySchema
+from config.api_schemas import MoneySchema, WindowSchema
 
 BOOKING_STATE = [(state, state) for state in BOOKING_STATES.states]
 CHANGE_STATE = [(state, state) for state in CHANGE_STATES.states]
@@ -19,6 +19,8 @@ class NamedSchema(serializers.Serializer):
 class LocationSchema(NamedSchema):
     address = serializers.CharField()
     timezone = serializers.CharField(help_text="IANA name, such as Pacific/Auckland.")
+    latitude = serializers.FloatField(allow_null=True)
+    longitude = serializers.FloatField(allow_null=True)
 
 
 class RulesSchema(serializers.Serializer):
@@ -104,6 +106,10 @@ class ResourceSchema(serializers.Serializer):
         help_text="A pool that is booked as an add-on only, and not listed."
     )
     add_ons = OfferSchema(many=True)
+    distance_metres = serializers.IntegerField(
+        required=False, allow_null=True, help_text="With `near`; null where nobody said where."
+    )
+    next_free = WindowSchema(required=False, allow_null=True, help_text="With `next_free`.")
 
 
 class FreeSchema(serializers.Serializer):
@@ -130,6 +136,9 @@ class AvailabilitySchema(serializers.Serializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     as_of = serializers.DateTimeField(help_text="How fresh this is.")
+    stale = serializers.BooleanField(
+        required=False, help_text="True while the database is gone: the last known answer."
+    )
     free = FreeSchema(many=True)
     slots = SlotSchema(many=True, required=False, help_text="With `duration`: bookable starts.")
 

@@ -5,4 +5,6 @@ class BookingsConfig(AppConfig):
     name = "bookings"
 
     def ready(self) -> None:
-        from bookings import effects  # noqa: F401  (registers them)
+        from bookings import effects, freshness  # noqa: F401  (registers them)
+
+        freshness.watch_blocks()

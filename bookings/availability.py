@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from uuid import UUID
 
 from django.db import connection
@@ -15,26 +16,28 @@ from bookings.pricing import quote
 from bookings.rules import Rules, Window, merged, without
 from bookings.selectors import rules_for
 from bookings.stretches import stretches
+from bookings.usage import Usage, Use, containing
 from config.kernel.money import Money
 
 _LOOK_AHEAD = timedelta(days=14)
 
 # One row per live occupancy or block that touches the range; with no row, one for the clock.
 _TAKEN_SQL = """
-    SELECT clock_timestamp(), t.resource_id, lower(t.during), upper(t.during), t.quantity
+    SELECT clock_timestamp(), t.resource_id, lower(t.during), upper(t.during), t.quantity,
+           t.lapses_at
     FROM (SELECT 1) AS one LEFT JOIN (
-        SELECT o.resource_id, o.during, o.quantity FROM bookings_occupancy o
+        SELECT o.resource_id, o.during, o.quantity, o.lapses_at FROM bookings_occupancy o
         WHERE o.exclusive AND o.resource_id = ANY(%(ids)s) AND o.during && %(range)s::tstzrange
           AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
           AND o.booking_id IS DISTINCT FROM %(ignored)s
         UNION ALL
-        SELECT o.resource_id, o.during, o.quantity FROM bookings_occupancy o
+        SELECT o.resource_id, o.during, o.quantity, o.lapses_at FROM bookings_occupancy o
         WHERE NOT o.exclusive AND o.resource_id = ANY(%(ids)s)
           AND o.during && %(range)s::tstzrange
           AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
           AND o.booking_id IS DISTINCT FROM %(ignored)s
         UNION ALL
-        SELECT b.resource_id, b.during, b.quantity FROM bookings_block b
+        SELECT b.resource_id, b.during, b.quantity, NULL FROM bookings_block b
         WHERE b.resource_id = ANY(%(ids)s) AND b.during && %(range)s::tstzrange
     ) AS t ON true
 """
@@ -59,7 +62,7 @@ class Slot:
     price: Money
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Availability:
     """What is known of one resource for a range, and how fresh that is."""
 
@@ -69,7 +72,21 @@ class Availability:
     free: list[Free]
     taken: list[Window]
     as_of: datetime
-    uses: list["Use"]
+    uses: list[Use]
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The uses sorted, made when it is first asked for."""
+        return Usage(self.uses)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One use of a resource; an unpaid hold's ends by itself at `lapses_at`."""
+
+    resource_id: UUID
+    use: Use
+    lapses_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +101,6 @@ class Alternative:
     price: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A window in which some units are taken, also beyond the range as far as a booking reaches."""
-
-    window: Window
-    quantity: int
-
-
 def availability(
     *,
     rules: Sequence[Rules],
@@ -104,14 +113,22 @@ def availability(
     Occupancies beyond the range count as far as buffers and the longest booking reach.
     `ignore_booking_id` leaves out a visitor's own hold.
     """
+    around = reach_of(rules, start, end)
+    as_of, rows = taken([r.resource_id for r in rules], around, ignore_booking_id)
+    uses: dict[UUID, list[Use]] = defaultdict(list)
+    for row in rows:
+        uses[row.resource_id].append(row.use)
+    span = Window(start, end)
+    return {r.resource_id: assembled(r, span, uses[r.resource_id], as_of) for r in rules}
+
+
+def reach_of(rules: Sequence[Rules], start: datetime, end: datetime) -> Window:
+    """A range with what may matter around it: buffers, and the longest booking after it."""
     reach = timedelta(
         seconds=max((r.buffer_before_seconds + r.buffer_after_seconds for r in rules), default=0)
     )
     longest = timedelta(seconds=max((r.max_seconds for r in rules), default=0), hours=3)
-    as_of, uses = _uses(rules, Window(start - reach, end + reach + longest), ignore_booking_id)
-    return {
-        r.resource_id: _of_one(r, Window(start, end), uses[r.resource_id], as_of) for r in rules
-    }
+    return Window(start - reach, end + reach + longest)
 
 
 def slots(
@@ -128,11 +145,20 @@ def slots(
     """
     found: dict[datetime, Slot] = {}
     for window in _starts(available, duration_seconds, step_seconds):
-        remaining = _remaining(available, window)
-        if remaining >= quantity and window.start not in found:
-            price = quote(available.rules, window, quantity).total
-            found[window.start] = Slot(window.start, window.end, remaining, price)
+        if window.start not in found:
+            slot = slot_of(available, window, quantity)
+            if slot is not None:
+                found[window.start] = slot
     return [found[start] for start in sorted(found)]
+
+
+def slot_of(available: Availability, window: Window, quantity: int = 1) -> Slot | None:
+    """A window with what remains and what it costs, or None where too little is free."""
+    remaining = _remaining(available, window)
+    if remaining < quantity:
+        return None
+    price = quote(available.rules, window, quantity).total
+    return Slot(window.start, window.end, remaining, price)
 
 
 def next_free(
@@ -206,24 +232,23 @@ def _is_like(rules: Rules, wanted: Rules) -> bool:
     return alone and rules.category_id == wanted.category_id
 
 
-def _uses(
-    rules: Sequence[Rules], around: Window, ignored: UUID | None
-) -> tuple[datetime, dict[UUID, list[Use]]]:
-    uses: dict[UUID, list[Use]] = defaultdict(list)
+def taken(
+    resource_ids: Sequence[UUID], around: Window, ignored: UUID | None = None
+) -> tuple[datetime, list[Taken]]:
+    """The time, and whatever is taken within a range: live occupancies and blocks. One query."""
+    values = {
+        "ids": list(resource_ids),
+        "range": f"[{around.start.isoformat()},{around.end.isoformat()})",
+        "ignored": ignored,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _TAKEN_SQL,
-            {
-                "ids": [r.resource_id for r in rules],
-                "range": f"[{around.start.isoformat()},{around.end.isoformat()})",
-                "ignored": ignored,
-            },
-        )
+        cursor.execute(_TAKEN_SQL, values)
         rows = cursor.fetchall()
-    for _, resource_id, lower, upper, quantity in rows:
-        if resource_id is not None:
-            uses[resource_id].append(Use(Window(lower, upper), quantity))
-    return rows[0][0], uses
+    return rows[0][0], [
+        Taken(resource_id, Use(Window(lower, upper), quantity), lapses_at)
+        for _, resource_id, lower, upper, quantity, lapses_at in rows
+        if resource_id is not None
+    ]
 
 
 def is_free(available: Availability, window: Window, quantity: int = 1) -> bool:
@@ -239,7 +264,8 @@ def also_used(available: Availability, uses: Sequence[Use]) -> Availability:
     return replace(available, uses=[*available.uses, *uses])
 
 
-def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Availability:
+def assembled(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Availability:
+    """What is open, free and taken of one resource in `span`, from its uses."""
     opened = [
         Window(max(w.start, span.start), min(w.end, span.end))
         for w in rules.open_windows(span.start, span.end)
@@ -255,34 +281,17 @@ def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Ava
 
 def _remaining(available: Availability, window: Window) -> int:
     """How many units are free throughout the window, buffers included; 0 outside opening hours."""
-    rules = available.rules
-    if not any(opened.contains(window) for opened in _opened_beyond(available, window)):
+    if not containing(_opened_beyond(available, window), window):
         return 0
-    return units_free(available, rules.occupied(window))
+    return units_free(available, available.rules.occupied(window))
 
 
 def units_free(available: Availability, occupied: Window) -> int:
     """How many units nobody has at any moment of a window that has its buffers already."""
+    peak = available.usage.peak(occupied)
     if available.rules.is_exclusive:
-        return 0 if any(use.window.overlaps(occupied) for use in available.uses) else 1
-    return max(0, available.rules.capacity - peak_of(available.uses, occupied))
-
-
-def peak_of(uses: Sequence[Use], within: Window) -> int:
-    """The most units in use at once at any moment of a window; those beside it do not count.
-
-    One sweep over the moments at which use changes: what ends at one goes before what begins.
-    """
-    steps: list[tuple[datetime, int]] = []
-    for use in uses:
-        if use.window.overlaps(within):
-            start = max(use.window.start, within.start)
-            steps += [(start, use.quantity), (use.window.end, -use.quantity)]
-    used = most = 0
-    for _, change in sorted(steps):
-        used += change
-        most = max(most, used)
-    return most
+        return 0 if peak else 1
+    return max(0, available.rules.capacity - peak)
 
 
 def _opened_beyond(available: Availability, window: Window) -> list[Window]:
@@ -333,10 +342,11 @@ def _starts(
         return
     duration = timedelta(seconds=duration_seconds)
     step = timedelta(seconds=step_seconds or rules.step_seconds)
+    fits = step_seconds is None or step_seconds % rules.step_seconds == 0
     for span in rules.spans(available.range.start, available.range.end):
         start = _first_at(span.start, step, earliest)
         while start < span.end and start < latest:
-            if step_seconds is None or rules.is_on_step(start):
+            if fits or rules.is_on_step(start):
                 yield Window(start, start + duration)
             start += step
 

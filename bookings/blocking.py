@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import models, transaction
 
-from bookings import lock_objects
+from bookings import freshness, lock_objects
 from bookings.models import Block, Booking, Occupancy, Resource
 from bookings.stretches import Used
 from bookings.windows import Window
@@ -83,6 +83,7 @@ def place_blocks(
             )
             for closing in closings
         ]
+        freshness.changed(block.resource_id for block in blocks)
         return Block.objects.bulk_create(blocks), under
 
 

@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from bookings.availability import Availability, Slot, availability, slots
+from bookings import near
+from bookings.availability import Availability, Slot, bookable, slot_of
 from bookings.forms import from_moment
 from bookings.lengths import length_text
 from bookings.models import Resource
 from bookings.pricing import quote
+from bookings.remembered import remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from config.kernel.clock import now as database_now
@@ -19,7 +21,6 @@ from config.kernel.money import Money
 from members.models import Workspace
 
 _LOOK_AHEAD = timedelta(days=14)
-_PIECE = timedelta(hours=6)
 _ANY_DAY = datetime(2000, 1, 3, 12, tzinfo=UTC)
 
 
@@ -34,6 +35,11 @@ class Card:
     price_for: int
     query: str
     remaining: int = 1
+    metres: int | None = None
+
+    @property
+    def distance(self) -> str:
+        return "" if self.metres is None else near.said(self.metres)
 
     @property
     def lasting(self) -> str:
@@ -68,7 +74,16 @@ def catalogue(
     cards = [_card(r, rules[r.pk], found.get(r.pk), said) for r in fitting]
     if said.get("when"):
         cards = [card for card in cards if card.next is not None]
+    if here := near.point_from(said.get("near", "")):
+        cards = _nearest_first(cards, here)
     return Catalogue(cards, len(resources), now)
+
+
+def _nearest_first(cards: list[Card], here: near.Point) -> list[Card]:
+    """By distance, which the cards then tell; those that say not where they are come last."""
+    metres = near.metres_from(here, {card.resource.location for card in cards})
+    told = [replace(card, metres=metres.get(card.resource.location_id)) for card in cards]
+    return sorted(told, key=lambda c: near.NOWHERE_METRES if c.metres is None else c.metres)
 
 
 def _fits(resource: Resource, rules: Rules, said: dict[str, Any]) -> bool:
@@ -95,7 +110,7 @@ def _next_windows(
         else starts[r.resource_id] + _LOOK_AHEAD
         for r in rules
     }
-    known = availability(rules=rules, start=min(starts.values()), end=max(ends.values()))
+    known = remembered(rules=rules, start=min(starts.values()), end=max(ends.values()))
     found = {}
     for r in rules:
         seconds = said.get("minutes", 0) * 60 or r.min_seconds
@@ -110,16 +125,9 @@ def _next_windows(
 def _first_slot(
     available: Availability, wanted: Window, seconds: int, quantity: int
 ) -> Slot | None:
-    """The first bookable start, looked for piece by piece: most are found in the first."""
-    start = wanted.start
-    while start < wanted.end:
-        piece = Window(start, min(start + _PIECE, wanted.end))
-        part = replace(available, range=piece)
-        found = slots(part, duration_seconds=seconds, quantity=quantity)
-        if found:
-            return found[0]
-        start = piece.end
-    return None
+    """The first bookable start within what is wanted; nothing after it is looked at."""
+    known = replace(available, range=wanted)
+    return next((slot_of(known, w, quantity) for w in bookable(known, seconds, quantity)), None)
 
 
 def _day_end(start: datetime, rules: Rules) -> datetime:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bookings import mails
+from bookings import freshness, mails
 from config.kernel.effects import Happening, on
 from config.kernel.money import Money
 from members.models import Notification
@@ -74,6 +74,30 @@ def mail_release(happening: Happening) -> list[Notification]:
     if happening.actor.kind != "staff":
         return []
     return mails.released_by_staff(happening.subject, happening.reason)
+
+
+# --- What is remembered of availability is forgotten (nothing is written) ------------------------
+
+
+@on("hold.placed")
+def forget_lines(happening: Happening) -> list[Notification]:
+    freshness.changed(line.resource_id for line in happening.data["lines"])
+    return []
+
+
+@on("booking.confirmed", "booking.released", "booking.expired", "booking.cancelled",
+    "booking.rescheduled",
+    "booking.lines_cancelled",
+)  # fmt: skip
+def forget_booking(happening: Happening) -> list[Notification]:
+    freshness.booking_changed(happening.subject.pk)
+    return []
+
+
+@on("change.held", "change.expired", "change.released")
+def forget_change(happening: Happening) -> list[Notification]:
+    freshness.booking_changed(happening.subject.booking_id)
+    return []
 
 
 def _in_words(money: dict[str, Any]) -> dict[str, str]:

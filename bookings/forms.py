@@ -130,12 +130,16 @@ class SearchForm(forms.Form):
         label="People or pieces", required=False, min_value=1, max_value=10_000
     )
     where = forms.ChoiceField(label="Where", required=False)
+    near = forms.CharField(
+        required=False, max_length=60, widget=forms.HiddenInput(attrs={"data-near": ""})
+    )
 
     def __init__(self, data: Any, *, places: list[tuple[str, str]]) -> None:
         super().__init__(data or None, auto_id="search-%s")
         self.fields["where"].choices = [("", "Anywhere"), *places]  # type: ignore[attr-defined]
         if len(places) < 2:
             del self.fields["where"]
+            del self.fields["near"]
 
     def clean_when(self) -> date | None:
         """A day that is absurdly far away is no day."""

@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from bookings.availability import Availability, Use, also_used, bookable, units_free
+from bookings.availability import Availability, also_used, bookable, units_free
 from bookings.checks import broken_rules
 from bookings.models import Line
 from bookings.rules import Window
+from bookings.usage import Use
 
 Known = Mapping[UUID, Availability]
 

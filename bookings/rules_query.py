@@ -37,7 +37,21 @@ ONE_BY_ID = BY_ID.replace("ANY(%(ids)s)", "%(id)s")
 
 def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
     """Rules by resource id, from the rows of RULES_SQL."""
-    return {row[0]: _rules(row) for row in rows}
+    found = {row[0]: _rules(row) for row in rows}
+    if len(_modes) > _MOST_MODES:
+        _modes.clear()
+    _modes.update((rules.resource_id, rules.mode) for rules in found.values())
+    return found
+
+
+# What this process has met. A mode is fixed once booked, and is learned anew at each reading.
+_modes: dict[UUID, str] = {}
+_MOST_MODES = 100_000
+
+
+def mode_of(resource_id: UUID) -> str:
+    """A resource's mode as far as this process knows without asking, else an empty string."""
+    return _modes.get(resource_id, "")
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:

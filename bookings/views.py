@@ -13,13 +13,14 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from bookings import ics
-from bookings.availability import Availability, Slot, availability
+from bookings.availability import Availability, Slot
 from bookings.catalogue import catalogue, resources_of
 from bookings.forms import SearchForm, Wish, wish_from
 from bookings.group_prices import groups_for
 from bookings.links import booking_id_from
 from bookings.models import Booking, Resource
 from bookings.pricing import Quote, quote
+from bookings.remembered import remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.week import Choice, longest_from, range_of, slot_at, turns, week
@@ -117,7 +118,7 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
     now = clock.now()
     wish = wish_from(request.GET, rules, now)
     around = range_of(wish.first, rules.zone)
-    available = availability(rules=[rules], start=around.start, end=around.end)[found.pk]
+    available = remembered(rules=[rules], start=around.start, end=around.end)[found.pk]
     choice = Choice(wish.day, wish.minutes, wish.quantity)
     groups = groups_for(member_of(request), found.workspace_id, [rules])
     picked = _picked(available, wish, choice, groups)

@@ -1,5 +1,6 @@
 """Stretches of time, `[start, end)`, and what can be done with lists of them."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,10 +39,12 @@ def without(windows: Sequence[Window], taken: Sequence[Window]) -> list[Window]:
     """What is left of ordered, disjoint windows once the taken ones are cut out."""
     left: list[Window] = []
     cuts = merged(taken)
+    begins = [cut.start for cut in cuts]
     for window in windows:
         start = window.start
-        for cut in cuts:
-            if cut.end <= start or cut.start >= window.end:
+        first, last = bisect_right(begins, start) - 1, bisect_left(begins, window.end)
+        for cut in cuts[max(first, 0) : last]:
+            if cut.end <= start:
                 continue
             if start < cut.start:
                 left.append(Window(start, cut.start))

@@ -136,6 +136,18 @@ class ApiView(APIView):
             )
         )
 
+    def refused(self, operation: str, request: Any, error: DomainError) -> Response:
+        """Refuse before any work began; kept under the request's Idempotency-Key as well."""
+        key = idempotency_key(self.request)
+        if key is None:
+            raise IdempotencyKeyRequired
+        scope = f"key:{self.key.id}"
+        return answered(
+            idempotency.refused(
+                scope=scope, operation=operation, key=key, request=request, error=error
+            )
+        )
+
 
 class NotFoundView(APIView):
     """Whatever address the API does not have: a problem, like every other error."""

@@ -1,22 +1,26 @@
 """What the admin shows of holds; payments/admin.py registers it, since releasing touches money."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from bookings.models import Change, Line, Occupancy, Resource
 from holds import states
 from holds.models import Hold
-from members.admin_filters import OpeningFilter
+from members.admin_filters import OpeningFilter, ScopedRelatedFilter
 from members.admin_scope import ReadOnlyAdmin
 from members.admin_words import link, said_moment, said_money, said_window
 
 WITH_RESOURCES = Line.objects.select_related("resource__location")
 TAKEN_ANEW = Occupancy.objects.select_related("resource__location")
+SOON = timedelta(minutes=5)
 LABELS = {"live": "success", "confirmed": "info", "released": "warning", "ended": "danger"}
 
 
@@ -43,6 +47,46 @@ class HoldFilter(OpeningFilter):
         return live(queryset)
 
 
+class PayingFilter(admin.SimpleListFilter):
+    """Who is on the payment page."""
+
+    title = "paying now"
+    parameter_name = "paying"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "On the payment page"), ("no", "Not yet")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(has_open_checkout=self.value() == "yes")
+
+
+class SoonFilter(admin.SimpleListFilter):
+    """What is promised for a few minutes more only."""
+
+    title = "ending"
+    parameter_name = "ending"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("soon", "Within 5 minutes")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        if self.value() != "soon":
+            return queryset
+        return queryset.filter(expires_at__lte=timezone.now() + SOON)
+
+
+def counting(hold: Hold, said: str) -> SafeString:
+    """The end of a live hold; `surehold-admin/counting.js` counts down to it where there is one."""
+    return format_html(
+        '<time datetime="{}" data-counting data-now="{}">{}</time>',
+        hold.expires_at.isoformat(),
+        timezone.now().isoformat(),
+        said,
+    )
+
+
 def live(holds: QuerySet) -> QuerySet:
     """Holds whose time is not up; for showing, so the web server's clock is near enough."""
     return holds.filter(state=states.ACTIVE, lapses_at__gt=timezone.now())
@@ -58,9 +102,17 @@ def state_of(hold: Hold, now: datetime) -> str:
 class HoldAdminBase(ReadOnlyAdmin):
     """Live holds, the soonest to end first."""
 
-    list_display = ("booking_shown", "what", "who", "ends", "state_shown", "total")
+    list_display = (
+        "booking_shown", "what", "who", "ends", "paying_shown", "state_shown", "total",
+    )  # fmt: skip
     list_display_links = ("booking_shown",)
-    list_filter = (HoldFilter,)
+    list_filter = (
+        HoldFilter,
+        PayingFilter,
+        SoonFilter,
+        ("booking__lines__resource__location", ScopedRelatedFilter),
+        ("booking__lines__resource", ScopedRelatedFilter),
+    )
     search_fields = ("booking__reference", "booking__email", "booking__name")
     ordering = ("lapses_at",)
     fields = (
@@ -71,6 +123,9 @@ class HoldAdminBase(ReadOnlyAdmin):
         "booking_link", "state_shown", "what", "who", "total", "began", "ends", "extended",
         "is_paying", "ended",
     )  # fmt: skip
+
+    class Media:
+        js = ("surehold-admin/counting.js",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request)
@@ -100,7 +155,8 @@ class HoldAdminBase(ReadOnlyAdmin):
 
     @display(description="ends", ordering="expires_at")
     def ends(self, hold: Hold) -> str:
-        return said_moment(hold.expires_at, hold.workspace.timezone)
+        said = said_moment(hold.expires_at, hold.workspace.timezone)
+        return counting(hold, said) if state_of(hold, timezone.now()) == "live" else said
 
     @display(description="began")
     def began(self, hold: Hold) -> str:
@@ -113,6 +169,10 @@ class HoldAdminBase(ReadOnlyAdmin):
     @display(description="ended")
     def ended(self, hold: Hold) -> str:
         return said_moment(hold.ended_at, hold.workspace.timezone)
+
+    @display(description="paying", boolean=True)
+    def paying_shown(self, hold: Hold) -> bool:
+        return hold.has_open_checkout
 
     @display(description="paying now")
     def is_paying(self, hold: Hold) -> str:

@@ -11,6 +11,17 @@ from config.kernel.triggers import deferred, refuse, undeletable
 from holds.states import HOLD_STATES
 from members.models import Member, Workspace
 
+# What payments/purging.py may delete, and says so in its transaction: an ended hold of a booking
+# that is over and of which nobody has paid a cent.
+PURGED = """
+    current_setting('surehold.purging', true) = 'on' AND OLD.state <> 'active'
+    AND OLD.ended_at < clock_timestamp() - interval '1 day'
+    AND EXISTS (
+        SELECT 1 FROM bookings_booking b WHERE b.id = OLD.booking_id
+        AND (b.state IN ('released', 'expired')
+             OR (b.state IN ('completed', 'no_show', 'cancelled') AND b.total_minor = 0)))
+"""
+
 
 class Hold(models.Model):
     """One per booking, and one for each change of it that has to be paid for.
@@ -48,7 +59,7 @@ class Hold(models.Model):
     class Meta:
         triggers = [
             HOLD_STATES.trigger(),
-            *undeletable("hold_is_history"),
+            *undeletable("hold_is_history", unless=PURGED),
             deferred(
                 "belongs",
                 f"""
@@ -78,6 +89,7 @@ class Hold(models.Model):
         ]
         indexes = [
             models.Index("lapses_at", name="hold_lapsing", condition=Q(state="active")),
+            models.Index("ended_at", name="hold_ended", condition=~Q(state="active")),
             models.Index(fields=["workspace", "-created_at"], name="hold_newest"),
             models.Index("visitor", name="hold_of_visitor", condition=Q(state="active")),
             models.Index("address", name="hold_of_address", condition=Q(state="active")),

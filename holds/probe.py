@@ -9,9 +9,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from bookings.availability import Use, peak_of
 from bookings.errors import SlotTaken
 from bookings.rules import Window
+from bookings.usage import Usage, Use
 
 # One round trip under the locks: the time, and what stands in each line's window. `OFFSET 0` keeps
 # the look-ups apart, so that each is one index scan whatever the planner knows of the tables.
@@ -110,7 +110,7 @@ def first_taken(wanted: Sequence[Wanted], others: dict[int, list[Use]]) -> Taken
             Use(w.during, w.quantity) for w in wanted[:number] if w.resource_id == each.resource_id
         ]
         uses = [*others.get(number, ()), *before]
-        remaining = max(0, each.capacity - peak_of(uses, each.during))
+        remaining = max(0, each.capacity - Usage(uses).peak(each.during))
         if remaining < each.quantity:
             return Taken(each, remaining)
     return None

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from bookings import freshness
 from bookings import lock_objects as bookings_locks
 from bookings import services as bookings_services
 from bookings.models import Booking, Occupancy
@@ -111,6 +112,7 @@ def checkout_gone(hold: Hold) -> None:
     hold.lapses_at = hold.expires_at
     hold.save(update_fields=["has_open_checkout", "lapses_at"])
     _keep_until(hold)
+    freshness.booking_changed(hold.booking_id)
 
 
 def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:

@@ -102,6 +102,14 @@ def once(
         return _store_refusal(record, error)
 
 
+def refused(*, scope: str, operation: str, key: str, request: Any, error: DomainError) -> Answer:
+    """Store a final refusal that was decided before any work began; its repeats are answered alike.
+
+    Where the key has an answer already, that one is given. Raises what `once` raises.
+    """
+    return _store_refusal(_Record(scope, operation, key, _digest(request)), error)
+
+
 @retried_on_deadlock
 def _in_one_transaction(record: _Record, work: Callable[[], Answer]) -> Answer:
     try:

@@ -13,7 +13,7 @@ from django.utils.cache import patch_cache_control
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError
 from config.middleware import unavailable
-from members import request_ids
+from members import idempotency, request_ids
 from members.idempotency import Answer, once
 from members.models import Member
 from members.visitors import visitor_of
@@ -75,6 +75,19 @@ def submitted(
         request=asked,
         work=work,
         calls_out=calls_out,
+    )
+
+
+def refused(
+    request: HttpRequest, operation: str, asked: dict[str, Any], error: DomainError
+) -> Answer:
+    """The answer of a form that was refused before any work began, kept for its repeats."""
+    return idempotency.refused(
+        scope=f"visitor:{visitor_of(request)}",
+        operation=operation,
+        key=request_ids.check(request.POST.get("request_id", "")),
+        request=asked,
+        error=error,
     )
 
 

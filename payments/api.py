@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from config.api import (
     as_email,
     as_uuid,
     etag,
+    idempotency_key,
     money,
     rfc3339,
     rfc3339_or_none,
@@ -35,6 +37,7 @@ from config.api import (
 from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
 from config.kernel.errors import NotFound
 from config.pagination import paginated
+from holds import gate
 from holds.api import HoldReadView, hold_json
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
@@ -93,10 +96,26 @@ class HoldListView(ApiView):
                 )
             except (SlotTaken, IntegrityError) as error:
                 own = partial(booking_of_token, workspace, asked.token)
-                raise with_next_free(error, workspace.id, lines, own=own) from error
+                named = with_next_free(error, workspace.id, lines, own=own)
+                if named is error:
+                    raise
+                raise named from error
             return Answer(201, hold_json(hold))
 
-        return holding.placed(lambda: self.idempotently("holds.create", request.data, place))
+        def refuse(error: SlotTaken) -> Response:
+            named = with_next_free(error, workspace.id, lines)
+            assert isinstance(named, SlotTaken)
+            return self.refused("holds.create", request.data, named)
+
+        return holding.placed_in_turn(
+            lambda: self.idempotently("holds.create", request.data, place),
+            asked=gate.Asked(workspace.id, lines, self._owner(), replaces=bool(asked.token)),
+            refuse=refuse,
+        )
+
+    def _owner(self) -> str:
+        """Who the gate lets through beside themselves: the same request sent again."""
+        return sha256(f"{self.key.id} {idempotency_key(self.request)}".encode()).hexdigest()
 
 
 class HoldView(HoldReadView):

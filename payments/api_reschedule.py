@@ -63,7 +63,10 @@ class RescheduleView(ApiView):
             try:
                 outcome = rescheduling.reschedule(wish, actor=self.actor)
             except (SlotTaken, IntegrityError) as error:
-                raise with_next_free(error, self.workspace.id, lines, own=booking_id) from error
+                named = with_next_free(error, self.workspace.id, lines, own=booking_id)
+                if named is error:
+                    raise
+                raise named from error
             fresh = bookings_of(self.workspace).get(pk=booking_id)
             return Answer(200, _outcome_json(outcome, fresh))
 

@@ -16,7 +16,6 @@ from bookings import policy
 from bookings.availability import (
     Availability,
     Slot,
-    Use,
     also_used,
     availability,
     is_free,
@@ -26,6 +25,7 @@ from bookings.forms import Wish, wish_from
 from bookings.models import Booking, Line
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.usage import Use
 from bookings.week import Choice, Week, durations, range_of, week
 from config.kernel import clock
 from config.kernel.errors import DomainError

@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from bookings.admin import asked_to_explain
 from bookings.models import Block, Occupancy, Resource
 from config.kernel.money import Money
-from holds.admin import live
+from holds.admin import counting, live
 from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
@@ -197,7 +198,9 @@ def _timeline(
     workspace: Workspace, day: Day, taken: list[Occupancy], blocks: list[Block]
 ) -> list[dict[str, Any]]:
     """Resources with what takes them on that day: bookings, holds and blocks as bars."""
-    resources = Resource.objects.filter(workspace=workspace, is_active=True)[:MOST_RESOURCES]
+    resources = Resource.objects.select_related("location").filter(
+        workspace=workspace, is_active=True
+    )[:MOST_RESOURCES]
     bars: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for occupancy in _once_each(taken):
         bars[occupancy.resource_id].append(_booking_bar(occupancy, day))
@@ -207,11 +210,39 @@ def _timeline(
         {
             "name": resource.name,
             "url": reverse("admin:bookings_resource_change", args=[resource.pk]),
+            "why": _why(resource, day.start, day.end),
+            "spots": _spots(resource, day),
             "bars": _stacked(bars[resource.pk]),
             "lanes": max((bar["lane"] for bar in bars[resource.pk]), default=0) + 1,
         }
         for resource in resources
     ]
+
+
+def _spots(resource: Resource, day: Day) -> list[dict[str, Any]]:
+    """Each hour of the axis as a link that says why it is not free, or that it is."""
+    spots = []
+    for hour in day.hours():
+        start = day.start.replace(hour=hour)
+        end = day.end if hour == 23 else day.start.replace(hour=hour + 1)
+        left = day.permille(start)
+        spots.append(
+            {
+                "url": _why(resource, start, end),
+                "said": f"{start:%H:%M}–{end:%H:%M}: why not free?",
+                "left": left,
+                "width": day.permille(end) - left,
+            }
+        )
+    return spots
+
+
+def _why(resource: Resource, start: datetime, end: datetime) -> str:
+    """The page that says why a window is not free; it speaks the location's time."""
+    zone = ZoneInfo(resource.location.timezone)
+    asked = asked_to_explain(start.astimezone(zone), end.astimezone(zone))
+    page = reverse("admin:bookings_resource_why_not_free", args=[resource.pk])
+    return f"{page}?{urlencode(asked)}"
 
 
 def _once_each(taken: list[Occupancy]) -> Iterable[Occupancy]:
@@ -322,7 +353,7 @@ def _running_out(workspace: Workspace) -> dict[str, Any]:
                 "url": reverse("admin:holds_hold_change", args=[hold.pk]),
                 "name": hold.booking.name or hold.booking.email or hold.booking.reference,
                 "total": _total(hold),
-                "ends": said_moment(hold.expires_at, workspace.timezone),
+                "ends": counting(hold, said_moment(hold.expires_at, workspace.timezone)),
                 "is_paying": hold.has_open_checkout,
             }
             for hold in rows[:MOST_ROWS]

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from bookings.errors import SlotTaken
 from bookings.models import Occupancy, Series
 from bookings.parts import parts_of
 from bookings.selectors import rules_for
 from config.kernel.context import Actor
 from config.kernel.errors import NotFound
-from holds import services
+from holds import gate, services
 from holds.claims import AddOnRequest, Claimant, LineRequest
 from holds.errors import CheckoutOpen
 from holds.models import Hold
@@ -20,7 +21,16 @@ from payments.errors import PaymentInProgress
 
 T = TypeVar("T")
 
-__all__ = ["AddOnRequest", "Claimant", "LineRequest", "let_go", "own_in_the_way", "place", "placed"]
+__all__ = [
+    "AddOnRequest",
+    "Claimant",
+    "LineRequest",
+    "let_go",
+    "own_in_the_way",
+    "place",
+    "placed",
+    "placed_in_turn",
+]
 
 
 def own_in_the_way(
@@ -54,6 +64,16 @@ def own_in_the_way(
                 ).values_list("booking_id", flat=True)
             )
     return [token for booking_id, token in tokens.items() if booking_id in in_the_way]
+
+
+def placed_in_turn(
+    attempt: Callable[[], T], *, asked: gate.Asked, refuse: Callable[[SlotTaken], T]
+) -> T:
+    """As `placed`, when its turn comes at the gate; `refuse` stores the answer of who lost.
+
+    Raises SlotContended (409) besides, while others decide about that time.
+    """
+    return gate.through(lambda: placed(attempt), asked=asked, refuse=refuse)
 
 
 def placed(attempt: Callable[[], T]) -> T:

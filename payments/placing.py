@@ -5,10 +5,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from bookings.errors import SlotTaken
+from holds import gate
 from holds.claims import Claimant, LineRequest
 from members.idempotency import Answer
 from members.models import Workspace
-from members.pages import actor_of, address_of, member_of, submitted
+from members.pages import actor_of, address_of, member_of, refused, submitted
 from members.visitors import visitor_of
 from payments import holding
 
@@ -39,7 +41,23 @@ def placed_once(
         )
         return Answer(201, {"token": hold.token})
 
-    return holding.placed(lambda: submitted(request, operation, asked, work))
+    def refuse(error: SlotTaken) -> Answer:
+        return refused(request, operation, asked, error)
+
+    owner = f"member:{who.member.pk}" if who.member else f"visitor:{who.visitor}"
+    wanted = gate.Asked(
+        workspace.pk, lines, owner, who.visitor, who.member.pk if who.member else None
+    )
+
+    def attempt() -> Answer:
+        return holding.placed_in_turn(
+            lambda: submitted(request, operation, asked, work), asked=wanted, refuse=refuse
+        )
+
+    try:
+        return attempt()
+    except gate.SlotContended:  # a page asks again by itself, once
+        return attempt()
 
 
 def claimant_of(request: HttpRequest, *, email: str = "", name: str = "") -> Claimant:

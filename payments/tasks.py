@@ -12,7 +12,17 @@ from celery import shared_task
 from config.kernel import clock
 from config.kernel.errors import DomainError
 from holds.models import Hold
-from payments import carrying, checkouts, connect, pay_again, pay_later, refunding, settlement
+from members import purging as answers
+from payments import (
+    carrying,
+    checkouts,
+    connect,
+    pay_again,
+    pay_later,
+    purging,
+    refunding,
+    settlement,
+)
 from payments.credits import expire_due
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
@@ -221,3 +231,9 @@ def reconcile() -> dict[str, str]:
 def audit_overlaps(booking_id: str) -> int:
     """Kicked by every confirmation: was this slot promised to somebody else?"""
     return slots.audit_booking(UUID(booking_id))
+
+
+@shared_task(name="payments.purge")
+def purge() -> int:
+    """Ended holds without money, and idempotency keys, that are past their time."""
+    return purging.ended_holds() + answers.idempotency_keys()

@@ -219,7 +219,9 @@ def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     verdict = _settled(booking)
     if verdict == "cancelled":
         return elsewhere(request, reverse("payments:manage", args=[token]))
-    hold = Hold.objects.select_related("workspace").get(booking_id=booking.pk, change=None)
+    hold = Hold.objects.select_related("workspace").filter(booking=booking, change=None).first()
+    if hold is None:  # purged: it ended long ago, and nothing was ever paid
+        return elsewhere(request, reverse("payments:manage", args=[token]))
     words = after(booking, hold, verdict, token)
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)

@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "payments.attempts.FailedAttemptMiddleware",
+    "bookings.last_answers.LastAnswerMiddleware",
     "config.middleware.UnavailableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -131,6 +132,12 @@ CACHES = {
     }
 }
 
+# A crowd that wants one slot waits before it, without database connections (docs/adr/0007).
+CONTENTION_GATE = env.bool("CONTENTION_GATE", default=True)
+
+# How long pages and the API may remember what is taken; 0: not at all. A claim never does.
+AVAILABILITY_CACHE_SECONDS = env.int("AVAILABILITY_CACHE_SECONDS", default=30)
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -165,10 +172,16 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "options": {"expires": 60},
     },
     "payments-expire-credit": {"task": "payments.expire_credit", "schedule": timedelta(minutes=5)},
+    "payments-purge": {"task": "payments.purge", "schedule": timedelta(hours=1)},
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},
 }
+
+# How long what is over is kept: holds that no money was attached to, and answers for repeats (never
+# less than 7 days). Bookings, their history and money are kept.
+HOLDS_KEPT_DAYS = env.int("HOLDS_KEPT_DAYS", default=7)
+IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=7)
 
 # --- People -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "members.Member"

@@ -194,7 +194,7 @@ def test_lists_take_as_many_queries_however_long(
     for hour in range(2, 12):
         place(room, hour)
     assert queries() == few
-    assert few <= 10
+    assert few <= 11  # two of them for what a list of holds is filtered by
 
 
 # --- The way in ---------------------------------------------------------------------------------

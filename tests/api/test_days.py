@@ -66,13 +66,14 @@ def test_why_not_names_the_exception(api: Api, cabin: Any) -> None:
     assert "Flood" in reason["detail"]
 
 
-def test_an_hour_that_comes_twice_is_labelled(api: Api, room: Resource) -> None:
+def test_an_hour_that_comes_twice_is_labelled(api: Api, room: Resource, settings: Any) -> None:
     room.location.timezone = "Europe/Berlin"
     room.location.save()
     now = datetime(2027, 10, 30, 12, tzinfo=UTC)
     asked = {"from": "2027-10-31T00:00:00Z", "to": "2027-10-31T02:00:00Z", "duration": "60",
              "step": "60"}  # fmt: skip
-    with patch("bookings.availability._uses", lambda *_: (now, {room.pk: []})):
+    settings.AVAILABILITY_CACHE_SECONDS = 0
+    with patch("bookings.availability.taken", lambda *_: (now, [])):
         found = api.get(f"/resources/{room.id}/availability", **asked).json()["slots"]
     assert [(slot["local_start"], slot["label"]) for slot in found] == [
         ("2027-10-31T02:00:00+02:00", "summer time"),

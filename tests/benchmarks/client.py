@@ -5,10 +5,16 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+
+def milliseconds(seconds: Sequence[float], share: float) -> float:
+    """Milliseconds within which this share of them came."""
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
 @dataclass
@@ -25,8 +31,7 @@ class Figures:
 
     def percentile(self, share: float) -> float:
         """Milliseconds within which this share of the answers came."""
-        ordered = sorted(self.seconds)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
+        return milliseconds(self.seconds, share)
 
 
 class Connection:

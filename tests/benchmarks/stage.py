@@ -34,9 +34,16 @@ class Stage:
     run: Run
     server: postgres.Postgres
 
-    def web(self, *, settings: str, wsgi: str = "config.wsgi:application") -> str:
-        """Start the web process and return its address once it answers."""
-        port = self.run.port(f"web-{settings}")
+    def web(
+        self,
+        *,
+        settings: str,
+        wsgi: str = "config.wsgi:application",
+        more: dict[str, str] | None = None,
+    ) -> str:
+        """Start the web process, with `more` in its environment; its address once it answers."""
+        name = "-".join([settings, *(more or {}).values()])
+        port = self.run.port(f"web-{name}")
         line = command_lines()["web"].replace("config.wsgi:application", wsgi)
         env = {
             **os.environ,
@@ -46,8 +53,9 @@ class Stage:
             "WEB_WORKERS": str(WORKERS),
             "WEB_THREADS": str(THREADS),
             "DATABASE_URL_WEB": self.server.url(roles.WEB),
+            **(more or {}),
         }
-        child = self.run.start(settings, ["/bin/sh", "-c", f"exec {line}"], env=env, grace=5.0)
+        child = self.run.start(name, ["/bin/sh", "-c", f"exec {line}"], env=env, grace=5.0)
         url = f"http://127.0.0.1:{port}"
         child.wait_until(lambda: _answers(f"{url}/healthz"), 60.0)
         return url

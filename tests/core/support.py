@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
+from bookings import freshness
 from bookings.models import Booking, Occupancy, Resource
 from config.kernel.context import Actor
 from holds import services
@@ -55,6 +56,7 @@ def lapse(held: Hold, seconds: int = 1) -> None:
             " AND released_at IS NULL AND bookings_occupancy.lapses_at IS NOT NULL",
             [held.pk],
         )
+    freshness.booking_changed(held.booking_id)  # as if what is remembered had aged with it
     held.refresh_from_db()
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bookings.availability import (
+    _TAKEN_SQL,
     Availability,
     alternatives,
     availability,
@@ -242,6 +243,36 @@ def test_merging_and_cutting_hour_by_hour(given_windows, taken):
     left = without(whole, taken)
     assert hours(left) == hours(given_windows) - hours(taken)
     assert all(window.duration > timedelta(0) for window in left)
+
+
+# --- What it costs ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_what_is_taken_is_found_by_the_partial_indexes_alone():
+    """Released and past rows are in neither index: they cost nothing."""
+    room = make_room()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        values = {"ids": [room.pk], "ignored": None, "range": "[2030-01-01,2030-02-01)"}
+        cursor.execute(f"EXPLAIN {_TAKEN_SQL}", values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "occupancy_no_overlap" in plan
+    assert "occupancy_pooled_during" in plan
+    assert "Seq Scan on bookings_occupancy" not in plan
+
+
+@pytest.mark.django_db
+def test_the_queries_are_the_same_for_a_day_and_for_two_months():
+    room, pool = make_room(), make_pool()
+    rules = [*rules_of(room), *rules_of(pool)]
+    for days in (1, 62):
+        with CaptureQueriesContext(connection) as asked:
+            found = availability(
+                rules=rules, start=tomorrow(0), end=tomorrow(0) + timedelta(days=days)
+            )
+            assert slots(found[room.pk], duration_seconds=3600)
+        assert len(asked) == 1
 
 
 # --- The clocks ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bookings.availability import Use, availability, peak_of
+from bookings.availability import Use, availability
 from bookings.capacity import CapacityTaken, set_capacity
 from bookings.errors import SlotTaken, WindowNotAllowed
 from bookings.models import Occupancy, Resource
@@ -22,6 +22,7 @@ from bookings.nearest import free_throughout
 from bookings.rules import Window
 from bookings.selectors import rules_for
 from bookings.services import cancel, place_block
+from bookings.usage import Usage
 from config.kernel.database_errors import constraint_of
 from holds import services
 from holds.claims import AddOnRequest, LineRequest
@@ -256,4 +257,4 @@ def test_the_sweep_in_python_is_the_plain_one(uses: Any, begin: int, long: int) 
         for moment in range(begin, begin + long)
     )
     found = [Use(span(at, n), many) for at, n, many in uses]
-    assert peak_of(found, span(begin, long)) == plain
+    assert Usage(found).peak(span(begin, long)) == plain

@@ -139,7 +139,7 @@ def test_the_days_that_the_clocks_change_have_their_hours(client: Client) -> Non
         now = datetime.fromisoformat(f"{day}T00:00+00:00") - timedelta(days=2)
         with (
             patch("bookings.views.clock.now", lambda now=now: now),
-            patch("bookings.availability._uses", lambda *_, now=now: (now, {room.pk: []})),
+            patch("bookings.availability.taken", lambda *_, now=now: (now, [])),
         ):
             words = text(client.get(address(room), {"day": day}))
         starts = words.split("Morning")[-1].split("Afternoon")[0].split()

@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from bookings.availability import Availability, Free, Use
+from bookings.availability import Availability, Free
 from bookings.policy import Terms
 from bookings.rules import Hours, Price, Rules, WeeklySpan, Window, without
+from bookings.usage import Use
 from bookings.week import Choice, durations, longest_from, range_of, week
 
 MONDAY = datetime(2026, 12, 7, tzinfo=UTC)

@@ -39,6 +39,7 @@ class Answers:
     kinds: Counter[str] = field(default_factory=Counter)
     holds: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    contended: int = 0
 
     def add(self, response: httpx.Response, seconds: float) -> None:
         self.seconds.append(seconds)
@@ -98,9 +99,14 @@ class Crowd:
         line: dict[str, Any] = {"resource": str(room), "start": rfc3339(start)}
         line |= {"end": rfc3339(end), "quantity": quantity}
         headers = {**self.headers, "Idempotency-Key": str(uuid4())}
-        return await self._sent(
-            client, "POST", "/api/v1/holds", json={"lines": [line]}, headers=headers
-        )
+        body = {"lines": [line]}
+        for _ in range(5):  # told to come again while others decide, they come again
+            found = await self._sent(client, "POST", "/api/v1/holds", json=body, headers=headers)
+            if found.status_code != 409 or found.json()["code"] != "slot_contended":
+                break
+            self.answers.contended += 1
+            await asyncio.sleep(float(found.headers["Retry-After"]))
+        return found
 
     async def let_go(self, client: httpx.AsyncClient, hold_id: str) -> httpx.Response:
         return await self._sent(client, "DELETE", f"/api/v1/holds/{hold_id}", headers=self.headers)
@@ -112,6 +118,8 @@ class Crowd:
         url = self.urls[self._turn % len(self.urls)]
         began = time.monotonic()
         response = await client.request(method, url + path, **options)
+        if response.status_code == 409 and response.json()["code"] == "slot_contended":
+            return response
         self.answers.add(response, time.monotonic() - began)
         return response
 
