@@ -9,7 +9,10 @@ from bookings.models import Booking, Change, Line
 from config.kernel.ids import new_id, new_token
 from config.kernel.triggers import deferred, refuse, undeletable
 from holds.states import HOLD_STATES
+from holds.waitlist_models import FreedTime, WaitlistEntry, gives_way
 from members.models import Member, Workspace
+
+__all__ = ["FreedTime", "Hold", "WaitlistEntry"]
 
 
 class Hold(models.Model):
@@ -48,6 +51,7 @@ class Hold(models.Model):
     class Meta:
         triggers = [
             HOLD_STATES.trigger(),
+            gives_way,
             *undeletable("hold_is_history"),
             deferred(
                 "belongs",

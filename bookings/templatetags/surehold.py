@@ -26,6 +26,7 @@ STATE_WORDS = {
 EVENT_WORDS = {
     "held": "Held",
     "extended": "Hold extended",
+    "offered": "Offered to you, who waited for it",
     "confirmed": "Confirmed",
     "released": "Let go",
     "expired": "The hold ended unpaid",
