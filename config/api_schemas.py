@@ -36,6 +36,10 @@ class ProblemSchema(serializers.Serializer):
     )
     line = serializers.IntegerField(required=False, help_text="Index of the line that failed.")
     next_free = WindowSchema(required=False, allow_null=True)
+    start = serializers.DateTimeField(
+        required=False, help_text="With `end`: what can be held instead of waiting."
+    )
+    end = serializers.DateTimeField(required=False)
     rule = serializers.CharField(required=False, help_text="Which rule a window breaks.")
     left_minor = serializers.IntegerField(
         required=False, help_text="What is left to give back, in minor units."
@@ -104,6 +108,6 @@ _MEANINGS = {
     413: "`body_too_large`.",
     415: "`unsupported_media_type`: send application/json.",
     422: "Understood, but not possible: the code says why.",
-    429: "`rate_limited` or `too_many_holds`, with Retry-After.",
+    429: "`rate_limited`, `too_many_holds` or `too_many_waiting`, with Retry-After.",
     503: "`temporarily_unavailable`, with Retry-After; nothing was lost.",
 }

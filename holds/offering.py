@@ -8,6 +8,8 @@ than is free.
 import logging
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -110,14 +112,14 @@ def _offer_next(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
 
 def _place(fit: Fit) -> Hold:
     entry, window = fit.entry, fit.window
-    _claim_for_the_line()
-    hold = claim(
-        workspace=entry.workspace,
-        lines=[LineRequest(entry.resource_id, window.start, window.end, entry.quantity)],
-        claimant=Claimant(entry.member, entry.email, entry.name, entry.visitor),
-        actor=SYSTEM,
-        ttl_seconds=ttl_seconds(entry.workspace.waitlist_ttl_seconds, window.start, fit.as_of),
-    )
+    with _what_is_kept():
+        hold = claim(
+            workspace=entry.workspace,
+            lines=[LineRequest(entry.resource_id, window.start, window.end, entry.quantity)],
+            claimant=Claimant(entry.member, entry.email, entry.name, entry.visitor),
+            actor=SYSTEM,
+            ttl_seconds=ttl_seconds(entry.workspace.waitlist_ttl_seconds, window.start, fit.as_of),
+        )
     if hold.booking.total_minor and not entry.workspace.takes_payments:
         raise CannotBePaid
     at = hold.created_at
@@ -127,10 +129,13 @@ def _place(fit: Fit) -> Hold:
     return hold
 
 
-def _claim_for_the_line() -> None:
-    """What is kept from passers-by is kept for this claim; for this transaction only."""
+@contextmanager
+def _what_is_kept() -> Iterator[None]:
+    """What is kept from passers-by may be claimed within; after an error its transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, 'on', true)", [OFFERING])
+        yield
+        cursor.execute("SELECT set_config(%s, '', true)", [OFFERING])
 
 
 def ttl_seconds(usual: int, start: datetime, now: datetime) -> int:

@@ -172,8 +172,12 @@ def _refuse_what_is_free(rules: Rules, entry: WaitlistEntry) -> None:
     if any(other.last_start_at > entry.queued_at for other in line) and first_fit(rules, line):
         return
     if found := first_fit(rules, [entry]):
-        said = {"start": found.window.start.isoformat(), "end": found.window.end.isoformat()}
-        raise AlreadyFree(**said)
+        start, end = (_said(moment) for moment in (found.window.start, found.window.end))
+        raise AlreadyFree(start=start, end=end)
+
+
+def _said(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _refuse_too_many(workspace: Workspace, who: Claimant) -> None:

@@ -67,7 +67,8 @@ class WaitForm(ContactForm):
 
 def lengths(rules: Rules) -> list[tuple[int, str]]:
     """The lengths that can be booked, in minutes, at most 48 of them."""
-    step, seconds, found = rules.step_seconds, rules.min_seconds, []
+    step, seconds = rules.step_seconds, rules.min_seconds
+    found: list[tuple[int, str]] = []
     while seconds <= rules.max_seconds and len(found) < _CHOICES:
         found.append((seconds // 60, duration(seconds)))
         seconds += step

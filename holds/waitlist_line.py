@@ -61,7 +61,7 @@ class _Look:
         if wish not in self.answers:
             known = self._around(_range(entry))
             window = next(windows_of(known, entry), None)
-            self.answers[wish] = window and (window, known.as_of)
+            self.answers[wish] = (window, known.as_of) if window else None
         return self.answers[wish]
 
     def _around(self, wanted: Window) -> Availability:

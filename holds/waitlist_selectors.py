@@ -2,7 +2,7 @@
 
 from django.db.models import Q, QuerySet
 
-from holds.models import Hold, WaitlistEntry
+from holds.models import WaitlistEntry
 from holds.waitlist_states import LIVE
 from members.models import Member, Workspace
 
@@ -28,8 +28,3 @@ def live_of(*, member: Member | None = None, visitor: str = "") -> list[Waitlist
 
 def with_places(entries: QuerySet[WaitlistEntry]) -> QuerySet[WaitlistEntry]:
     return entries.select_related("workspace", "resource__location", "hold")
-
-
-def waited_for(hold: Hold) -> WaitlistEntry | None:
-    """The place in line that a hold was offered for."""
-    return WaitlistEntry.objects.filter(hold=hold).first()

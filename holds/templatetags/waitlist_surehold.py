@@ -10,8 +10,6 @@ from django.urls import reverse
 from bookings.checks import broken_rules
 from bookings.models import Resource
 from bookings.rules import Rules, Window
-from holds.models import Hold, WaitlistEntry
-from holds.waitlist_selectors import waited_for
 
 register = template.Library()
 
@@ -32,9 +30,3 @@ def wait_url(resource: Resource, start: Any = None, end: Any = None, quantity: i
 def can_wait(window: Window, rules: Rules, now: datetime) -> bool:
     """Whether the rules give this window once nobody else has it."""
     return not broken_rules(rules, window, quantity=1, now=now)
-
-
-@register.simple_tag
-def offered_from_line(hold: Hold) -> WaitlistEntry | None:
-    """The place in line that a hold was offered for."""
-    return waited_for(hold)

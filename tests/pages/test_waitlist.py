@@ -92,9 +92,7 @@ def test_what_cannot_be_is_said_beside_the_form(client, room):
     assert answer.status_code == 422
     assert "name@example.com" in text(answer)
     yesterday = (tomorrow(9) - timedelta(days=3)).date().isoformat()
-    answer = send(
-        client, form, minutes="60", day=yesterday, email="ana@example.test", name="Ana"
-    )
+    answer = send(client, form, minutes="60", day=yesterday, email="ana@example.test", name="Ana")
     assert answer.status_code == 422
     assert "already begun" in text(answer)
     assert not WaitlistEntry.objects.exists()
