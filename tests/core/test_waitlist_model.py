@@ -3,6 +3,7 @@
 The model knows units per hour and a list of people, nothing of rows, locks or claims.
 """
 
+import os
 import random
 from dataclasses import dataclass, field
 
@@ -19,7 +20,8 @@ from tests.factories import make_pool
 
 pytestmark = pytest.mark.django_db
 
-HOURS, UNITS, STEPS = range(9, 12), 3, 28
+HOURS, UNITS, STEPS = range(9, 12), 3, 40
+DEEDS = ["hold", "join", "release", "decline", "leave"]
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Person:
 class Model:
     free: dict[int, int] = field(default_factory=lambda: dict.fromkeys(HOURS, UNITS))
     queue: list[Person] = field(default_factory=list)
+    contested: int = 0
 
     def take(self, start: int, end: int, units: int) -> bool:
         if any(self.free[hour] < units for hour in range(start, end)):
@@ -60,20 +63,22 @@ class Model:
     def serve(self) -> None:
         """First in line whom it fits, then the next, until it fits nobody."""
         while True:
-            fitting = ((p, self.fits(p)) for p in self.queue if p.state == "waiting")
-            person, window = next(((p, w) for p, w in fitting if w), (None, None))
-            if person is None or window is None:
+            found = [(p, self.fits(p)) for p in self.queue if p.state == "waiting"]
+            fitting = [(p, window) for p, window in found if window is not None]
+            if not fitting:
                 return
+            self.contested += len(fitting) > 1
+            person, window = fitting[0]
             person.state, person.has = "offered", window
             assert self.take(*window, person.units)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(40 if os.environ.get("SUREHOLD_THOROUGH") else 2))
 def test_the_line_does_what_a_plain_queue_does(seed):
     chance, model, pool = random.Random(seed), Model(), make_pool(price=0, capacity=UNITS)
-    held: list[tuple[Hold, int, int, int]] = []
+    held = _everything_is_taken(model, pool)
     for step in range(STEPS):
-        deed = chance.choice(["hold", "join", "join", "release", "release", "decline", "leave"])
+        deed = "join" if step < 12 else chance.choices(DEEDS, weights=[1, 6, 5, 4, 1])[0]
         if deed == "hold":
             _hold(chance, model, pool, held)
         elif deed == "join":
@@ -87,6 +92,16 @@ def test_the_line_does_what_a_plain_queue_does(seed):
         model.serve()
         offer(pool.pk)
         assert in_line(pool) == {p.name: p.state for p in model.queue}, (seed, step, deed)
+    assert model.contested >= 2  # else the order would not have mattered
+
+
+def _everything_is_taken(model: Model, pool: Resource) -> list[tuple[Hold, int, int, int]]:
+    found = []
+    for hour in HOURS:
+        for _ in range(UNITS):
+            assert model.take(hour, hour + 1, 1)
+            found.append((hold(line(pool, hour, hour + 1)), hour, hour + 1, 1))
+    return found
 
 
 def _hold(chance: random.Random, model: Model, pool: Resource, held: list) -> None:
@@ -100,7 +115,7 @@ def _join(chance: random.Random, model: Model, pool: Resource, name: str) -> Non
     start = chance.choice(HOURS)
     end = chance.randint(start + 1, HOURS.stop)
     hours = chance.randint(1, end - start)
-    person = Person(name, start, end, hours, chance.randint(1, 3))
+    person = Person(name, start, end, hours, chance.choices([1, 2, 3], [6, 3, 1])[0])
     if model.fits(person):
         with pytest.raises(AlreadyFree):
             wait(pool, name, start, end, minutes=hours * 60, quantity=person.units)
