@@ -40,6 +40,8 @@ class WaitForm(ContactForm):
         self.fields["quantity"].max_value = max(1, rules.capacity)  # type: ignore[attr-defined]
         if rules.is_exclusive:
             del self.fields["quantity"]
+        self.fields["email"].error_messages["required"] = "Enter the address that we write to."
+        self.fields["name"].error_messages["required"] = "Enter your name."
         if member is not None:
             del self.fields["email"], self.fields["name"]
 

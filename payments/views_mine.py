@@ -10,6 +10,7 @@ from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
 from holds.waitlist_selectors import live_of
+from holds.waitlist_states import WAITING
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
@@ -29,7 +30,7 @@ def my(request: HttpRequest) -> HttpResponse:
     member = member_of(request)
     if member is None:
         holds = live_holds(visitor_of(request), None)
-        waiting = live_of(visitor=visitor_of(request))
+        waiting = [e for e in live_of(visitor=visitor_of(request)) if e.state == WAITING]
         guest = {"form": SignInForm(), "holds": holds, "waiting": waiting}
         return render(request, "payments/my_guest.html", guest)
     words = {"mine": mine(member), "member": member, "purses": purses(member)}

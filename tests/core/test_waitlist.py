@@ -11,7 +11,7 @@ from bookings.models import Block, Resource
 from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.ids import new_id
-from holds import offering, services, waitlist
+from holds import offering, services, tasks, waitlist
 from holds.errors import AlreadyFree, StillOffered, TooManyWaiting
 from holds.lock_objects import lock_hold
 from holds.models import FreedTime, Hold, WaitlistEntry
@@ -265,6 +265,23 @@ def test_between_release_and_offer_a_passer_by_gets_nothing_of_it():
     hold(line(room, 10, 11))  # nobody waits for that
     assert offer(room.pk) == 1
     assert (offers(room), kept(room)) == (["ana"], 0)
+
+
+def test_a_release_kicks_the_row_that_it_wrote(monkeypatch, django_capture_on_commit_callbacks):
+    sent = []
+    monkeypatch.setattr(
+        "config.kernel.effects._send", lambda task, args, _: sent.append([task, *args])
+    )
+    room = make_room()
+    held = hold(line(room))
+    wait(room, "ana")
+    with django_capture_on_commit_callbacks(execute=True):
+        release(held)
+    ((task, freed_id),) = [each for each in sent if each[0].startswith("holds.")]
+    assert task == "holds.offer_freed"
+    assert tasks.offer_freed(freed_id) == 1
+    assert tasks.offer_freed(freed_id) == 0  # delivered twice
+    assert tasks.sweep_waitlist() == 0
 
 
 def test_what_fits_nobody_in_line_is_anybodys():
