@@ -54,8 +54,8 @@ def pass_on(happening: Happening) -> list[Model]:
 
 
 @on(
-    "booking.expired", "booking.released", "booking.cancelled", "booking.rescheduled",
-    "change.expired", "change.released",
+    "booking.expired", "booking.released", "booking.cancelled", "booking.lines_cancelled",
+    "booking.rescheduled", "change.expired", "change.released",
 )  # fmt: skip
 def free_for_the_line(happening: Happening) -> list[FreedTime]:
     """Where somebody waits: have the line looked along, and keep it for them meanwhile.

@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
+from bookings import dropping
 from bookings import services as booking_services
 from bookings.errors import OutsideOpeningHours, SlotTaken, WindowNotAllowed
 from bookings.models import Block, Resource
+from bookings.services import Move
 from config.kernel import clock
 from config.kernel.context import SYSTEM
 from config.kernel.ids import new_id
-from holds import offering, services, tasks, waitlist
+from holds import changing, offering, services, tasks, waitlist
 from holds.errors import AlreadyFree, StillOffered, TooManyWaiting
 from holds.lock_objects import lock_hold
 from holds.models import FreedTime, Hold, WaitlistEntry
@@ -282,6 +284,38 @@ def test_a_release_kicks_the_row_that_it_wrote(monkeypatch, django_capture_on_co
     assert tasks.offer_freed(freed_id) == 1
     assert tasks.offer_freed(freed_id) == 0  # delivered twice
     assert tasks.sweep_waitlist() == 0
+
+
+def confirmed(*lines):
+    held = hold(*lines)
+    with transaction.atomic():
+        return services.confirm_unpaid(lock_hold(held.pk), SOMEBODY)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "dropped", "moved", "shortened"])
+def test_what_a_confirmed_booking_gives_back_is_the_lines(how):
+    room = make_room(price=0)
+    lines = [line(room, 8, 9), line(room, 9, 10)] if how == "dropped" else [line(room, 8, 10)]
+    booking = confirmed(*lines)
+    wait(room, "ana", 9, 10)
+    if how == "cancelled":
+        booking_services.cancel(booking_id=booking.pk, actor=SOMEBODY)
+    elif how == "dropped":
+        with transaction.atomic():
+            locked = booking_services.locked_booking(booking.pk)
+            part = dropping.Dropped(booking.lines.get(position=1), kept_minor=0)
+            dropping.drop(locked, [part], Move("confirmed", clock.now(), SOMEBODY))
+    else:
+        start, end = (12, 14) if how == "moved" else (8, 9)
+        wanted = [changing.NewWindow(0, tomorrow(start), tomorrow(end))]
+        with transaction.atomic():
+            asked = changing.ask(booking_id=booking.pk, windows=wanted, actor=SOMEBODY)
+            changing.make(asked, actor=SOMEBODY)
+    assert kept(room) == 1
+    with pytest.raises(SlotTaken, match="offered to them first"), transaction.atomic():
+        hold(line(room, 9, 10))
+    assert offer(room.pk) == 1
+    assert offers(room) == ["ana"]
 
 
 def test_what_fits_nobody_in_line_is_anybodys():
