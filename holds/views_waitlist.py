@@ -23,7 +23,7 @@ from holds.waitlist import Wish
 from holds.waitlist_forms import WaitForm, initial_from
 from holds.waitlist_selectors import with_places
 from holds.waitlist_states import OFFERED, OVER, PASSED, WAITING
-from holds.waitlist_words import length_text, wish_text
+from holds.waitlist_words import wish_text
 from members.idempotency import Answer
 from members.pages import actor_of, address_of, member_of, private, see_other, submitted
 from members.visitors import visitor_of
@@ -131,7 +131,6 @@ def waiting(request: HttpRequest, token: str) -> HttpResponse:
         "entry": entry,
         "state": state_now(entry, now),
         "wish": wish_text(entry.starts_at, entry.ends_at, entry, entry.resource),
-        "length": length_text(entry.duration),
         "zone": entry.resource.location.timezone,
         "hold_minutes": entry.workspace.waitlist_ttl_seconds // 60,
         "again_url": again_url(entry) if entry.last_start_at > now else "",
