@@ -59,13 +59,18 @@ def mail_lines_cancelled(happening: Happening) -> list[Notification]:
 
 @on("booking.expired")
 def mail_expiry(happening: Happening) -> list[Notification]:
-    """Unless a payment is part of it: then a mail says what became of that."""
+    """Unless a payment is part of it: then a mail says what became of that.
+
+    What was offered from a waitlist has a mail of its own.
+    """
     booking = happening.subject
     if happening.reason in {PAID_TOO_LATE, PAYMENT_FAILED}:
         return []
-    if booking.events.filter(kind="payment_processing").exists():
+    special = ["payment_processing", "offered"]
+    kinds = set(booking.events.filter(kind__in=special).values_list("kind", flat=True))
+    if "payment_processing" in kinds:
         return mails.processing_too_long(booking)
-    return mails.expiry(booking)
+    return [] if kinds else mails.expiry(booking)
 
 
 @on("booking.released")

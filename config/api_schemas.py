@@ -45,6 +45,10 @@ class ProblemSchema(serializers.Serializer):
     resource = serializers.UUIDField(required=False, help_text="Of the add-on that failed.")
     most = serializers.IntegerField(required=False)
     least = serializers.IntegerField(required=False)
+    start = serializers.DateTimeField(
+        required=False, help_text="With `end`: what can be held instead of waiting."
+    )
+    end = serializers.DateTimeField(required=False)
     rule = serializers.CharField(
         required=False, help_text="Which rule a window or an add-on breaks."
     )
@@ -115,6 +119,6 @@ _MEANINGS = {
     413: "`body_too_large`.",
     415: "`unsupported_media_type`: send application/json.",
     422: "Understood, but not possible: the code says why.",
-    429: "`rate_limited` or `too_many_holds`, with Retry-After.",
+    429: "`rate_limited`, `too_many_holds` or `too_many_waiting`, with Retry-After.",
     503: "`temporarily_unavailable`, with Retry-After; nothing was lost.",
 }

@@ -6,8 +6,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
+from holds import api_waitlist
 from payments import api as payments
-from payments import api_credits, api_quotes, api_reschedule
+from payments import api_credits, api_leave_waitlist, api_quotes, api_reschedule
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -27,6 +28,12 @@ urlpatterns = [
     path("holds/<uuid:hold_id>/extend", holds.HoldExtendView.as_view(), name="hold-extend"),
     path(
         "holds/<uuid:hold_id>/checkout", payments.HoldCheckoutView.as_view(), name="hold-checkout"
+    ),
+    path("waitlist", api_waitlist.WaitlistView.as_view(), name="waitlist"),
+    path(
+        "waitlist/<uuid:entry_id>",
+        api_leave_waitlist.WaitlistEntryView.as_view(),
+        name="waitlist-entry",
     ),
     path("bookings", payments.BookingListView.as_view(), name="bookings"),
     path("bookings/<uuid:booking_id>", payments.BookingView.as_view(), name="booking"),

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from config.kernel.errors import DomainError
+from bookings.errors import SlotTaken
+from config.kernel.database_errors import names
+from config.kernel.errors import DomainError, InvalidInput
 
 
 class HoldExpired(DomainError):
@@ -39,3 +41,33 @@ class CheckoutOpen(DomainError):
     def is_final(self) -> bool:
         """Never kept for replays: payments closes the Checkouts and tries again."""
         return False
+
+
+class AlreadyFree(DomainError):
+    """Nobody needs to wait: `start` and `end` are the window that can be held now."""
+
+    code = "slot_free"
+    status = 409
+    detail = "That time is free. Hold it instead of waiting."
+
+
+class TooManyWaiting(DomainError):
+    code = "too_many_waiting"
+    status = 429
+    detail = "You wait in several lines already. Leave one of them first."
+    retry_after_seconds = 60
+
+
+class StillOffered(DomainError):
+    """It is held for them: the hold is to be let go first, which may have to ask Stripe."""
+
+    code = "still_offered"
+    status = 409
+    detail = "It is held for you just now. Let the hold go first."
+
+
+names(
+    "hold_gives_way_to_the_line",
+    lambda: SlotTaken("Others have waited for that time: it is offered to them first."),
+)
+names("waitlist_once_per_person", lambda: InvalidInput("You wait for that time already."))

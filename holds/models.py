@@ -9,7 +9,10 @@ from bookings.models import Booking, Change, Line
 from config.kernel.ids import new_id, new_token
 from config.kernel.triggers import deferred, refuse, undeletable
 from holds.states import HOLD_STATES
+from holds.waitlist_models import FreedTime, WaitlistEntry, gives_way
 from members.models import Member, Workspace
+
+__all__ = ["FreedTime", "Hold", "WaitlistEntry"]
 
 # What payments/purging.py may delete, and says so in its transaction: an ended hold of a booking
 # that is over and of which nobody has paid a cent.
@@ -59,6 +62,7 @@ class Hold(models.Model):
     class Meta:
         triggers = [
             HOLD_STATES.trigger(),
+            gives_way,
             *undeletable("hold_is_history", unless=PURGED),
             deferred(
                 "belongs",

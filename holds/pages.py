@@ -36,7 +36,7 @@ class Told:
 
 def find(token: str) -> Hold:
     """The hold of a token, with what it is for, or 404."""
-    holds = Hold.objects.select_related("booking", "workspace", "change")
+    holds = Hold.objects.select_related("booking", "workspace", "change", "waited_for")
     found = get_object_or_404(holds, token=token)
     if found.change is not None:
         found.change.booking = found.booking

@@ -77,6 +77,8 @@ class WorkspaceAdmin(ScopedAdmin):
                     "max_live_holds_per_member",
                     "max_live_holds_per_visitor",
                     "max_live_holds_per_address",
+                    "waitlist_ttl_seconds",
+                    "max_waiting_per_member",
                 )
             },
         ),
@@ -109,7 +111,7 @@ class WorkspaceAdmin(ScopedAdmin):
         return super().get_form(request, obj, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        names = ("hold_ttl_seconds", "hold_extension_seconds")
+        names = ("hold_ttl_seconds", "hold_extension_seconds", "waitlist_ttl_seconds")
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.name == "slug":
             field.help_text = "The last part of its address. Links break if it changes."

@@ -116,6 +116,15 @@ class Workspace(models.Model):
     max_live_holds_per_member = models.PositiveIntegerField(default=3)
     max_live_holds_per_visitor = models.PositiveIntegerField(default=3)
     max_live_holds_per_address = models.PositiveIntegerField(default=20)
+    waitlist_ttl_seconds = models.PositiveIntegerField(
+        default=HOUR,
+        db_default=HOUR,
+        validators=[MinValueValidator(MINUTE), MaxValueValidator(120 * MINUTE)],
+        help_text="How long whoever is next in line has to take what has become free.",
+    )
+    max_waiting_per_member = models.PositiveIntegerField(
+        default=10, db_default=10, help_text="In how many lines one person may wait at once."
+    )
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)
@@ -201,6 +210,10 @@ class Workspace(models.Model):
             models.CheckConstraint(
                 name="workspace_hold_ttl_range",
                 condition=models.Q(hold_ttl_seconds__range=(MINUTE, 120 * MINUTE)),
+            ),
+            models.CheckConstraint(
+                name="workspace_waitlist_ttl_range",
+                condition=models.Q(waitlist_ttl_seconds__range=(MINUTE, 120 * MINUTE)),
             ),
             models.CheckConstraint(
                 name="workspace_charges_have_account",

@@ -24,6 +24,7 @@ _PURGEABLE = """
       AND (b.state IN ('released', 'expired')
            OR (b.state IN ('completed', 'no_show', 'cancelled') AND b.total_minor = 0))
       AND NOT EXISTS (SELECT 1 FROM bookings_change c WHERE c.booking_id = b.id)
+      AND NOT EXISTS (SELECT 1 FROM holds_waitlistentry w WHERE w.hold_id = h.id)
       AND NOT EXISTS (
           SELECT 1 FROM payments_due d WHERE d.booking_id = b.id AND (
               EXISTS (SELECT 1 FROM payments_checkout x WHERE x.due_id = d.id)

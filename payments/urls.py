@@ -14,6 +14,7 @@ from payments import (
     views_pay_again,
     views_rebook,
     views_series,
+    views_waitlist,
 )
 
 app_name = "payments"
@@ -29,6 +30,7 @@ urlpatterns = [
     path("again/<str:token>/", views_again.again, name="again"),
     path("rebook/<str:token>/", views_rebook.rebook, name="rebook"),
     path("rebook/<str:token>/hold/", views_rebook.place, name="rebook_place"),
+    path("waiting/<str:token>/leave/", views_waitlist.leave, name="leave_line"),
     path("my/", views_mine.my, name="my"),
     path("b/<str:token>/pay-again/", views_pay_again.pay, name="pay_again"),
     path("b/<str:token>/", views_mine.manage, name="manage"),

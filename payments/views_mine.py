@@ -9,6 +9,8 @@ from django.views.decorators.http import require_safe
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
+from holds.waitlist_selectors import live_of
+from holds.waitlist_states import WAITING
 from members.forms import SignInForm
 from members.pages import member_of, private
 from members.visitors import visitor_of
@@ -28,8 +30,11 @@ def my(request: HttpRequest) -> HttpResponse:
     member = member_of(request)
     if member is None:
         holds = live_holds(visitor_of(request), None)
-        return render(request, "payments/my_guest.html", {"form": SignInForm(), "holds": holds})
+        waiting = [e for e in live_of(visitor=visitor_of(request)) if e.state == WAITING]
+        guest = {"form": SignInForm(), "holds": holds, "waiting": waiting}
+        return render(request, "payments/my_guest.html", guest)
     words = {"mine": mine(member), "member": member, "purses": purses(member)}
+    words["waiting"] = live_of(member=member)
     return render(request, "payments/my.html", words)
 
 

@@ -32,6 +32,7 @@ EVENT_WORDS = {
     "extended": "Hold extended",
     "discounted": "Discount code used",
     "undiscounted": "Discount code taken off",
+    "offered": "Offered to you, who waited for it",
     "confirmed": "Confirmed",
     "released": "Let go",
     "expired": "The hold ended unpaid",

@@ -157,6 +157,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "holds-tidy-lapsed": {"task": "holds.tidy_lapsed", "schedule": timedelta(seconds=5)},
+    "holds-sweep-waitlist": {
+        "task": "holds.sweep_waitlist",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
+    },
     "payments-sweep": {
         "task": "payments.sweep",
         "schedule": timedelta(seconds=10),

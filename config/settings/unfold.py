@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
                     },
                     _item("Bookings", "event", "bookings_booking"),
                     _item("Live holds", "hourglass_top", "holds_hold"),
+                    _item("Waiting lists", "groups_2", "holds_waitlistentry"),
                     _item("Mail", "mail", "members_notification"),
                 ],
             },

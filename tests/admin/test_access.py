@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from bookings.models import Block, Booking, Category, Location, Resource
-from holds.models import Hold
+from holds.models import Hold, WaitlistEntry
 from members.models import ApiKey, Member, Notification, Staff, Workspace
 from payments.models import Checkout, Payment
 from tests.admin.conftest import SignIn
@@ -14,7 +14,8 @@ from tests.factories import BlockFactory, MemberFactory, make_api_key, make_room
 pytestmark = pytest.mark.django_db
 
 READABLE = [
-    Booking, Hold, Payment, Checkout, Notification, Resource, Location, Category, Block, Workspace,
+    Booking, Hold, WaitlistEntry, Payment, Checkout, Notification, Resource, Location, Category,
+    Block, Workspace,
 ]  # fmt: skip
 
 

@@ -29,6 +29,8 @@ CONTRACT = {
     "/api/v1/bookings/{booking_id}/events": {"get"},
     "/api/v1/bookings/{booking_id}/cancel": {"post"},
     "/api/v1/bookings/{booking_id}/reschedule": {"post"},
+    "/api/v1/waitlist": {"get", "post"},
+    "/api/v1/waitlist/{entry_id}": {"get", "delete"},
     "/api/v1/bookings/{booking_id}/refunds": {"get", "post"},
 }
 
