@@ -20,6 +20,7 @@ from unfold.widgets import (
     UnfoldAdminSplitDateTimeWidget,
 )
 
+from bookings import admin_limits  # noqa: F401  (registers it)
 from bookings.explain import Reason, explain
 from bookings.models import Block, Booking, Category, Location, OpeningHours, PriceRule, Resource
 from bookings.rules import Window

@@ -15,6 +15,7 @@ from django.db import IntegrityError
 from bookings import lock_objects, policy
 from bookings.checks import check_window
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
+from bookings.limits import Booked
 from bookings.models import Booking, Line, Occupancy
 from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
@@ -25,7 +26,7 @@ from config.kernel.context import Actor
 from config.kernel.database_errors import translated
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput
-from holds import ending, limits
+from holds import booking_limits, ending, limits
 from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.probe import Seen, Wanted, look
@@ -69,7 +70,7 @@ def claim(
     holds of theirs, all of which are replaced.
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
-    index of the line, TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open
+    index of the line, BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open
     Checkout, which payments closes before it tries again.
     """
     locks.require_transaction()
@@ -78,6 +79,8 @@ def claim(
     request = _Claim(workspace, lines, claimant, actor, ttl_seconds, _named(workspace, tokens))
     limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in request.own])
     _lock(request)
+    if workspace.limits_bookings:
+        _refuse_beyond(request)
     if request.is_probed:
         _check(request)
         return _write_unseen(request)
@@ -160,6 +163,17 @@ def _probe(request: _Claim) -> Hold | None:
     _check(request)
     seen.clear(ending.expire_locked)
     return _same_or_replaced(request) if request.own else None
+
+
+def _refuse_beyond(request: _Claim) -> None:
+    """What the member may book, counted under their lock. A hold to be replaced does not count."""
+    wanted = [
+        Booked(None, r.resource_id, r.category_id, line.start, line.end, r.timezone)
+        for line in request.lines
+        for r in [request.rules[line.resource_id]]
+    ]
+    own = [hold.booking_id for hold in request.own]
+    booking_limits.refuse_beyond(request.workspace, request.claimant, wanted, own=own)
 
 
 def _check(request: _Claim) -> None:

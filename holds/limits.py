@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import connection
 
 from config.kernel import locks
+from holds import booking_limits
 from holds.errors import TooManyHolds
 from holds.subjects import Claimant
 from members.models import Workspace
@@ -25,14 +26,17 @@ _LIVE_HOLDS = """
 def refuse_too_many(workspace: Workspace, who: Claimant, *, own: Sequence[UUID]) -> None:
     """Serialise this subject's claims, then count what it holds beside its `own`, to be replaced.
 
-    Raises TooManyHolds (429).
+    What the member's limits on bookings lock is locked along, in one order; `booking_limits` counts
+    when the windows are known. Raises TooManyHolds (429).
     """
+    subjects = booking_limits.subjects(workspace, who)
+    if who.limited:
+        subjects += [f"visitor:{who.visitor}"] if who.visitor else []
+        subjects += [f"member:{who.member.pk}"] if who.member else []
+        subjects += [f"address:{who.address}"] if who.address else []
+    locks.advisory(subjects)
     if not who.limited:
         return
-    subjects = [f"visitor:{who.visitor}"] if who.visitor else []
-    subjects += [f"member:{who.member.pk}"] if who.member else []
-    subjects += [f"address:{who.address}"] if who.address else []
-    locks.advisory(subjects)
     with connection.cursor() as cursor:
         cursor.execute(
             _LIVE_HOLDS,

@@ -27,7 +27,8 @@ class Claimant:
     """Who asks: a member if signed in, the contact given, the browser and the address.
 
     `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
-    keys (api.md).
+    keys (api.md). `may_exceed` says that staff have confirmed that this one goes beyond what a
+    member may book.
     """
 
     member: Member | None = None
@@ -36,3 +37,4 @@ class Claimant:
     visitor: str = ""
     address: str | None = None
     limited: bool = False
+    may_exceed: bool = False

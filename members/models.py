@@ -116,6 +116,8 @@ class Workspace(models.Model):
     max_live_holds_per_member = models.PositiveIntegerField(default=3)
     max_live_holds_per_visitor = models.PositiveIntegerField(default=3)
     max_live_holds_per_address = models.PositiveIntegerField(default=20)
+    # Whether there are any BookingLimits; kept by their trigger, so that a claim need not ask.
+    limits_bookings = models.BooleanField(default=False, db_default=False, editable=False)
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)

@@ -23,7 +23,7 @@ from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import NotFound
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import round_half_up
-from holds import ending
+from holds import booking_limits, ending
 from holds import services as holds_services
 from holds.errors import HoldExpired
 from holds.models import Hold
@@ -80,9 +80,10 @@ def start(
     Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
     (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit, CheckoutReplaced and
     ChargesNotEnabled (409),
-    MoreCreditThanOwed and RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
+    MoreCreditThanOwed, RestTooSmall and BookingLimitReached (422), TemporarilyUnavailable (503;
+    the hold is kept).
     """
-    hold = Hold.objects.select_related("booking__member").filter(pk=hold_id).first()
+    hold = Hold.objects.select_related("booking__member", "workspace").filter(pk=hold_id).first()
     if hold is None:
         raise NotFound("There is no such hold.")
     wish = Wish()
@@ -119,6 +120,7 @@ def _prepare(
 ) -> Checkout | Started:
     """First transaction: the row, and the grace that an open Checkout gives its hold."""
     with transaction.atomic():
+        booking_limits.refuse_contact(found.workspace, found.booking, email)
         money = lock_money(found.booking_id, found.change_id)
         hold, now = money.hold, money.now
         if hold.state == CONFIRMED:

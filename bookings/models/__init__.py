@@ -4,6 +4,7 @@ from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
 from bookings.models.hours import OpeningHours
+from bookings.models.limits import BookingLimit
 from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
@@ -16,6 +17,7 @@ __all__ = [
     "Block",
     "Booking",
     "BookingEvent",
+    "BookingLimit",
     "Category",
     "Change",
     "Line",

@@ -81,6 +81,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Blocks", "block", "bookings_block"),
                     _item("Locations", "location_on", "bookings_location"),
                     _item("Categories", "category", "bookings_category"),
+                    _item("Limits", "speed", "bookings_bookinglimit"),
                 ],
             },
             {
