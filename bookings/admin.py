@@ -21,6 +21,7 @@ from unfold.widgets import (
 )
 
 from bookings import admin_limits  # noqa: F401  (registers it)
+from bookings.admin_visibility import AllowedGroupsInline
 from bookings.explain import Reason, explain
 from bookings.models import Block, Booking, Category, Location, OpeningHours, PriceRule, Resource
 from bookings.rules import Window
@@ -172,12 +173,12 @@ class ResourceAdmin(ScopedAdmin):
     )
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    inlines = (HoursInline, PriceInline)
+    inlines = (HoursInline, PriceInline, AllowedGroupsInline)
     actions_detail = ("why_not_free",)
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
         ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
-        ("For members", {"fields": ("description", "picture", "picture_alt")}),
+        ("For members", {"fields": ("visibility", "description", "picture", "picture_alt")}),
         (
             "Rules",
             {

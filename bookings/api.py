@@ -174,6 +174,7 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "capacity": row.capacity,
         "seats": row.seats,
         "bookable": row.is_active,
+        "visibility": row.visibility,
         "category": _named(row.category),
         "location": _named(row.location)
         | {"address": row.location.address, "timezone": row.location.timezone},

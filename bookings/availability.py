@@ -15,6 +15,7 @@ from django.db import connection
 from bookings.pricing import quote
 from bookings.rules import Rules, Window, merged, without
 from bookings.selectors import rules_for
+from bookings.visibility import Viewer, visible
 from config.kernel.money import Money
 
 _LOOK_AHEAD = timedelta(days=14)
@@ -166,13 +167,19 @@ def next_free_of_many(
 
 
 def alternatives(
-    *, workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, count: int = 3
+    *,
+    workspace_id: UUID,
+    resource_id: UUID,
+    start: datetime,
+    end: datetime,
+    viewer: Viewer,
+    count: int = 3,
 ) -> list[Alternative]:
     """Equivalents for a lost window: another resource of its category then, or the nearest time.
 
     Two queries: the rules of the workspace's resources, and what is taken around the window.
     """
-    all_rules = rules_for(workspace_id=workspace_id)
+    all_rules = visible(rules_for(workspace_id=workspace_id), viewer)
     wanted = all_rules.get(resource_id)
     if wanted is None:
         return []

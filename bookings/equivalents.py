@@ -16,6 +16,7 @@ from bookings.nearest import free_throughout
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.visibility import Viewer, visible
 from config.kernel.money import Money
 
 _LOOK_BACK = timedelta(days=1)
@@ -54,7 +55,12 @@ class Equivalent:
 
 
 def equivalents(
-    *, workspace_id: UUID, lines: Sequence[Line], now: datetime, count: int = 3
+    *,
+    workspace_id: UUID,
+    lines: Sequence[Line],
+    now: datetime,
+    viewer: Viewer,
+    count: int = 3,
 ) -> list[Equivalent]:
     """The nearest equivalents of a booking's lines (in order), the nearest first.
 
@@ -63,7 +69,7 @@ def equivalents(
     """
     if not lines:
         return []
-    rules = rules_for(workspace_id=workspace_id)
+    rules = visible(rules_for(workspace_id=workspace_id), viewer)
     if any(line.resource_id not in rules for line in lines):
         return []
     first, base = lines[0], max(lines[0].starts_at, now)

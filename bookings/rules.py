@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from bookings.hours import Hours, WeeklySpan
 from bookings.policy import Terms
 from bookings.prices import Price
+from bookings.seen_by import EVERYBODY, SeenBy
 from bookings.windows import Window, merged, without
 
 __all__ = ["Hours", "Price", "Rules", "WeeklySpan", "Window", "merged", "without"]
@@ -44,6 +45,7 @@ class Rules:
     terms: Terms
     hours: Hours
     prices: tuple[Price, ...]
+    seen_by: SeenBy = EVERYBODY
 
     @cached_property
     def zone(self) -> ZoneInfo:

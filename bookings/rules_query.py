@@ -12,6 +12,7 @@ from bookings.hours import HOURS_SQL, hours_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from
 from bookings.rules import Rules
+from bookings.seen_by import SEEN_BY_SQL, seen_by_from
 
 RULES_SQL = f"""
     SELECT r.id, r.workspace_id, r.location_id, r.category_id, r.name, r.slug, r.mode, r.capacity,
@@ -21,7 +22,7 @@ RULES_SQL = f"""
            coalesce(r.cancel_free_hours, w.cancel_free_hours),
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
-           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL}
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{SEEN_BY_SQL}
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -38,6 +39,7 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices = row
+    *plain, free, partial, percent, fee, hours, prices, seen_by = row
     terms = Terms(free, partial, percent, fee)
-    return Rules(*[*plain, terms, hours_from(hours), prices_from(prices)])
+    read = hours_from(hours), prices_from(prices), seen_by_from(seen_by)
+    return Rules(*[*plain, terms, *read])

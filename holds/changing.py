@@ -83,8 +83,8 @@ def ask(
     A pending change of the booking is given up. `version` is the booking's as the caller read it.
     Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422) with the
     index of the window, NotFound, InvalidTransition unless the booking is confirmed,
-    VersionMismatch (412), BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen when the pending change is being
-    paid for: payments closes its Checkout before it tries again.
+    VersionMismatch (412), BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen when the
+    pending change is being paid for: payments closes its Checkout before it tries again.
     """
     require_transaction()
     if not windows:

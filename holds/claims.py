@@ -21,6 +21,7 @@ from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
 from bookings.selectors import is_taken, rules_for
 from bookings.services import Move, event_for
+from bookings.visibility import visible
 from config.kernel import locks, rows
 from config.kernel.context import Actor
 from config.kernel.database_errors import translated
@@ -70,8 +71,8 @@ def claim(
     holds of theirs, all of which are replaced.
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
-    index of the line, BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open
-    Checkout, which payments closes before it tries again.
+    index of the line, BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen
+    when a hold to be replaced has an open Checkout, which payments closes before it tries again.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds)
@@ -123,7 +124,8 @@ def _lock(request: _Claim) -> None:
                 booking_id__in=[hold.booking_id for hold in request.own]
             ).values_list("resource_id", flat=True)
         )
-    request.rules = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
+    locked = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
+    request.rules = visible(locked, request.claimant.viewer)
     for index, line in enumerate(request.lines):
         if line.resource_id not in request.rules:
             raise UnknownResource(line=index)
@@ -142,16 +144,19 @@ def _lock_one(request: _Claim) -> None:
     )
     if free is not None:
         rules, request.now = free
+        if not visible({resource_id: rules}, request.claimant.viewer):
+            raise UnknownResource(line=0)
         request.rules, request.is_probed = {resource_id: rules}, rules.is_exclusive
         return
     known = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])
-    if not known:
+    if not visible(known, request.claimant.viewer):
         raise UnknownResource(line=0)
     now, taken = is_taken(resource_id, known[resource_id].occupied(line.window))
     check_window(known[resource_id], line.window, quantity=line.quantity, now=now, line=0)
     if taken:
         raise SlotTaken(line=0)
-    request.rules = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
+    locked = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
+    request.rules = visible(locked, request.claimant.viewer)
     if not request.rules:
         raise UnknownResource(line=0)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bookings.rules import Window
+from bookings.visibility import OPERATOR, Viewer
 from members.models import Member
 
 
@@ -26,9 +27,9 @@ class LineRequest:
 class Claimant:
     """Who asks: a member if signed in, the contact given, the browser and the address.
 
-    `limited` says whether the workspace's limits on live holds apply; they guard pages, not secret
-    keys (api.md). `may_exceed` says that staff have confirmed that this one goes beyond what a
-    member may book.
+    `limited` says whether the workspace's limits on live holds apply, and that they have only what
+    they may see; both guard pages, not secret keys (api.md), which act for the operator.
+    `may_exceed` says that staff have confirmed that this one goes beyond what a member may book.
     """
 
     member: Member | None = None
@@ -38,3 +39,8 @@ class Claimant:
     address: str | None = None
     limited: bool = False
     may_exceed: bool = False
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose eyes decide what there is for them."""
+        return Viewer(self.member) if self.limited else OPERATOR

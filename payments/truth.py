@@ -12,6 +12,7 @@ from bookings.availability import Alternative, alternatives
 from bookings.links import manage_token, rebook_token
 from bookings.models import Booking, BookingEvent, Line, Resource
 from bookings.states import CONFIRMED, PENDING_PAYMENT
+from bookings.visibility import Viewer
 from config.kernel import clock
 from holds.models import Hold
 from holds.selectors import Held, is_live, live_change, own_hold, with_moves
@@ -132,7 +133,9 @@ def one(booking: Booking) -> tuple[Shown, datetime]:
     return shown([found], now)[0], now
 
 
-def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, Any]:
+def after(
+    booking: Booking, hold: Hold, verdict: str, token: str, *, viewer: Viewer
+) -> dict[str, Any]:
     """The page after paying."""
     truth, now = one(booking)
     is_lost = verdict == "lost"
@@ -145,25 +148,34 @@ def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, A
         "refused": truth.money.refused if is_lost else None,
         "goodwill": goodwill.given_for(booking) if is_lost else None,
         "rebook": rebook_token(booking) if verdict in {"lost", "failed"} else "",
-        "offers": nearest(truth.lines, booking) if is_lost else [],
+        "offers": nearest(truth.lines, booking, viewer) if is_lost else [],
         "is_live": is_live(hold, now),
         "receipts": of_booking(booking) if verdict == "confirmed" else [],
         "slim": True,
     }
 
 
-def nearest(lines: Iterable[Line], booking: Booking) -> list[Offer]:
+def nearest(lines: Iterable[Line], booking: Booking, viewer: Viewer) -> list[Offer]:
     """Free equivalents for the first line of a booking that was lost."""
     first = next(iter(lines), None)
     if first is None:
         return []
-    return offers(booking.workspace_id, first.resource_id, first.starts_at, first.ends_at)
+    return offers(
+        booking.workspace_id, first.resource_id, first.starts_at, first.ends_at, viewer=viewer
+    )
 
 
-def offers(workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime) -> list[Offer]:
+def offers(
+    workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, *, viewer: Viewer
+) -> list[Offer]:
     """The nearest equivalents of a window, each in the zone of its own place."""
     found = alternatives(
-        workspace_id=workspace_id, resource_id=resource_id, start=start, end=end, count=4
+        workspace_id=workspace_id,
+        resource_id=resource_id,
+        start=start,
+        end=end,
+        viewer=viewer,
+        count=4,
     )
     places = Resource.objects.filter(pk__in=[a.resource_id for a in found])
     zones = dict(places.values_list("pk", "location__timezone"))

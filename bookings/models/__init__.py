@@ -9,6 +9,7 @@ from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
+from bookings.models.visibility import ResourceGroup
 
 __all__ = [
     "DAY",
@@ -26,4 +27,5 @@ __all__ = [
     "OpeningHours",
     "PriceRule",
     "Resource",
+    "ResourceGroup",
 ]

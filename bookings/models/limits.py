@@ -23,8 +23,8 @@ class BookingLimit(models.Model):
     """The most that one member books: in a whole workspace, in a category, or of one resource.
 
     What is blank is not limited. Days, weeks (from Monday) and months are those of each resource's
-    place. `bookings/limits.py` is how it is counted. A workspace that has none is marked so on its own row:
-    its claims do not even ask.
+    place. `bookings/limits.py` is how it is counted. A workspace that has none is marked so on its
+    own row: its claims do not even ask.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -93,7 +93,7 @@ class BookingLimit(models.Model):
                         {refuse("booking_limit_within_workspace", "a limit stays in its workspace")}
                     END IF;
                     RETURN NULL;
-                """,
+                """,  # noqa: S608
                 pgtrigger.Insert | pgtrigger.UpdateOf("workspace_id", "resource_id", "category_id"),
             ),
         ]

@@ -22,6 +22,11 @@ class Resource(models.Model):
         EXCLUSIVE = "exclusive", "Exclusive: one booking at a time"
         POOLED = "pooled", "Pooled: several interchangeable units"
 
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", "Everybody"
+        MEMBERS = "members", "Members: whoever is signed in"
+        GROUPS = "groups", "Members of the groups below"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="resources")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="resources")
@@ -35,6 +40,14 @@ class Resource(models.Model):
     mode = models.CharField(max_length=9, choices=Mode, default=Mode.EXCLUSIVE)
     capacity = models.PositiveIntegerField(default=1)
     is_active = models.BooleanField("bookable", default=True)
+    visibility = models.CharField(
+        "for",
+        max_length=7,
+        choices=Visibility,
+        default=Visibility.PUBLIC,
+        db_default=Visibility.PUBLIC,
+        help_text="Nobody else sees it or can book it.",
+    )
     position = models.PositiveIntegerField(default=0)
 
     step_seconds = models.PositiveIntegerField(

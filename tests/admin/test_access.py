@@ -145,6 +145,7 @@ def test_history_is_read_only_for_everyone(as_role: SignIn, room: Resource, role
 RESOURCE = {
     "is_active": "on",
     "mode": "exclusive",
+    "visibility": "public",
     "capacity": "1",
     "seats": "",
     "position": "0",
@@ -160,6 +161,8 @@ RESOURCE = {
     "hold_ttl_seconds": "",
     "opening_hours-TOTAL_FORMS": "0",
     "opening_hours-INITIAL_FORMS": "0",
+    "allowed_groups-TOTAL_FORMS": "0",
+    "allowed_groups-INITIAL_FORMS": "0",
     "price_rules-TOTAL_FORMS": "0",
     "price_rules-INITIAL_FORMS": "0",
 }

@@ -158,10 +158,9 @@ def test_the_workspace_knows_whether_it_limits_anything():
 
 def test_a_limit_stays_within_its_workspace():
     room, other = make_room(), make_room()
-    with pytest.raises(IntegrityError) as caught:
-        BookingLimit.objects.create(workspace=room.workspace, resource=other, bookings_per_day=1)
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    BookingLimit.objects.create(workspace=room.workspace, resource=other, bookings_per_day=1)
+    with pytest.raises(IntegrityError) as caught, connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     assert caught.value.__cause__.diag.constraint_name == "booking_limit_within_workspace"
 
 
@@ -205,6 +204,6 @@ def test_control_without_the_subjects_lock_there_are_more(monkeypatch):
         meet.wait(30)
         return had
 
-    monkeypatch.setattr(locks, "advisory", lambda subjects: None)
+    monkeypatch.setattr(locks, "advisory", lambda _subjects: None)
     monkeypatch.setattr(booking_limits, "_had", all_count_first)
     assert [type(each).__name__ for each in _race()] == ["Hold"] * 6
