@@ -62,7 +62,7 @@ class ChangeForm(ReasonForm):
         widget=UnfoldAdminSelectWidget(),
     )
     to = forms.ChoiceField(
-        label="What is given back goes", choices=Refund.To.choices, widget=UnfoldAdminSelectWidget()
+        label="What is given back goes", choices=Refund.ASKED, widget=UnfoldAdminSelectWidget()
     )
     minutes = forms.IntegerField(
         label="Minutes to pay",

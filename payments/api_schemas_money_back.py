@@ -24,13 +24,14 @@ class PreviewSchema(serializers.Serializer):
     refunded_before = MoneySchema()
     given_back = MoneySchema()
     to_card = MoneySchema()
+    to_hand = MoneySchema(help_text="Paid by something else than a card: you give it back.")
     to_credit = MoneySchema()
     kept = MoneySchema()
 
 
 class RefundRequestSchema(serializers.Serializer):
     amount_minor = serializers.IntegerField(min_value=1)
-    to = serializers.ChoiceField(Refund.To.choices)
+    to = serializers.ChoiceField(Refund.ASKED)
     reason = serializers.CharField(max_length=300)
 
 

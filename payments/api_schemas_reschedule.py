@@ -33,7 +33,7 @@ class RescheduleRequestSchema(serializers.Serializer):
         help_text="Paid or given back (`price`), or left as it is (`none`).",
     )
     to = serializers.ChoiceField(
-        Refund.To.choices,
+        Refund.ASKED,
         required=False,
         default=Refund.To.CARD,
         help_text="Where what is given back goes.",

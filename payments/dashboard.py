@@ -342,9 +342,9 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     span = {"captured_at__gte": day.start, "captured_at__lt": day.end}
     sums = (
         of_workspace.filter(state=CAPTURED, **span)
-        .values("currency")
+        .values("currency", "provider")
         .annotate(sum_minor=Sum("amount_minor"), many=Count("pk"))
-        .order_by("currency")
+        .order_by("provider", "currency")
     )
     voided = of_workspace.filter(
         state=VOIDED, voided_at__gte=day.start, voided_at__lt=day.end
@@ -354,7 +354,11 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     return {
         "day": f"{day.date:%A}",
         "captured": [
-            {"amount": str(Money(row["sum_minor"], row["currency"])), "many": row["many"]}
+            {
+                "amount": str(Money(row["sum_minor"], row["currency"])),
+                "many": row["many"],
+                "by": row["provider"].replace("_", " "),
+            }
             for row in sums
         ],
         "nothing": str(Money(0, workspace.currency)),

@@ -1,7 +1,7 @@
 """Reads of money."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -30,11 +30,17 @@ class Summary:
     payments: list[Payment]
     refunds: list[Refund]
     pay_again: Due | None = None
+    waived: Money | None = None
 
     @property
     def pay_again_until(self) -> datetime | None:
         """The deadline of a booking whose capture failed, while nothing has been paid again."""
         return self.pay_again.pay_again_until if self.pay_again else None
+
+    @property
+    def is_by_card(self) -> bool:
+        """Whether what is paid came by card; what staff took by hand did not."""
+        return not any(p.is_external for p in self.payments)
 
     @property
     def on_its_way(self) -> Money:
@@ -54,7 +60,7 @@ class Summary:
 
 
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """What each booking's money is, in four queries however many."""
+    """What each booking's money is, in five queries however many."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):
@@ -63,8 +69,16 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
     for refund in Refund.objects.select_related("due").filter(due__booking_id__in=found):
         refunds[refund.due.booking_id].append(refund)
     credit, returned = _credit(found)
+    waived = dict(
+        Due.objects.filter(booking_id__in=found, waived_minor__gt=0)
+        .values_list("booking_id")
+        .annotate(Sum("waived_minor"))
+    )
     return {
-        b.pk: summary(b, found[b.pk], refunds[b.pk], credit.get(b.pk, 0), returned.get(b.pk, 0))
+        b.pk: replace(
+            summary(b, found[b.pk], refunds[b.pk], credit.get(b.pk, 0), returned.get(b.pk, 0)),
+            waived=Money(waived[b.pk], b.currency) if b.pk in waived else None,
+        )
         for b in bookings
     }
 

@@ -21,9 +21,10 @@ SLOT_GONE = "slot_gone"
 CREDIT_GONE = "credit_gone"
 
 
-def win(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
+def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up: bool) -> str:
     """Make it theirs; why it cannot be, if so. The credit that was part of the payment is part of
-    it: that gone, the slot is gone as well. Raises OwnHoldInTheWay unless `gives_up`.
+    it: that gone, the slot is gone as well. What did not come by Stripe has no Checkout. Raises
+    OwnHoldInTheWay unless `gives_up`.
     """
     is_late = not is_live(money)
     refusal = over(money)
@@ -35,7 +36,8 @@ def win(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) 
         with transaction.atomic():
             if is_late and not reacquire.reacquire(money, gives_up=gives_up):
                 return SLOT_GONE
-            credit_spending.debit_again(money, checkout)
+            if checkout is not None:
+                credit_spending.debit_again(money, checkout)
     except NotEnoughCredit:
         return CREDIT_GONE
     after_time = money.hold.expires_at <= money.now

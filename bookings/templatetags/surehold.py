@@ -37,6 +37,7 @@ EVENT_WORDS = {
     "change_released": "The other time let go: it stayed as it was",
     "change_expired": "The other time was not paid for: it stayed as it was",
     "paid": "Paid",
+    "waived": "Made complimentary",
     "refund_requested": "Refund on its way",
     "refund_submitted": "Refund on its way to your bank",
     "refunded": "Refunded",

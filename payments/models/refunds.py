@@ -1,5 +1,7 @@
 """Money on its way back: refunds, disputes, and the receipts that say so."""
 
+from typing import ClassVar
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -17,7 +19,8 @@ class Refund(models.Model):
 
     `requested` is committed before Stripe hears of it; the key of its call is
     `refund:<id>:<attempt>`, the same until Stripe has said that this attempt came to nothing.
-    To credit there is nothing to submit: it succeeds in the transaction that asks for it.
+    To credit there is nothing to submit: it succeeds in the transaction that asks for it. By hand
+    is how money goes back that did not come by Stripe: it waits for staff to say that it has.
     """
 
     kick_task = "payments.carry_out_refund"
@@ -25,6 +28,10 @@ class Refund(models.Model):
     class To(models.TextChoices):
         CARD = "card", "To the card"
         CREDIT = "credit", "As credit"
+        HAND = "hand", "By hand"
+
+    # What can be asked for: where there is no card, "to the card" is by hand.
+    ASKED: ClassVar = [(To.CARD.value, To.CARD.label), (To.CREDIT.value, To.CREDIT.label)]
 
     class Cause(models.TextChoices):
         POLICY = "policy", "By the cancellation policy"

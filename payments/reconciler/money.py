@@ -70,7 +70,7 @@ class PaymentsStuck(Check):
         payment = Payment.objects.get(pk=seen.evidence["payment"]["id"])
         if payment.verdict:
             carrying.carry_out(payment.pk)
-        else:
+        elif payment.checkout_id is not None:
             _settle(payment.checkout_id)
         payment.refresh_from_db()
         return f"It is {payment.state} now." if payment.state in {CAPTURED, VOIDED, FAILED} else ""
