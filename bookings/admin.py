@@ -42,6 +42,7 @@ DURATIONS = (
     "buffer_after_seconds",
     "notice_seconds",
     "hold_ttl_seconds",
+    "approval_ttl_seconds",
 )
 
 
@@ -187,6 +188,7 @@ class ResourceAdmin(ScopedAdmin):
                     ("step_seconds", "hold_ttl_seconds"),
                     ("buffer_before_seconds", "buffer_after_seconds"),
                     ("notice_seconds", "horizon_days"),
+                    ("needs_approval", "approval_ttl_seconds"),
                 )
             },
         ),

@@ -9,6 +9,7 @@ from members.models import Notification
 
 PAID_TOO_LATE = "The payment came when the time was gone"
 PAYMENT_FAILED = "The bank did not pay"
+APPROVED_TO_PAY = "Approved; the bank had let go of the payment"
 
 
 @on("booking.confirmed")
@@ -53,6 +54,8 @@ def mail_expiry(happening: Happening) -> list[Notification]:
     booking = happening.subject
     if happening.reason in {PAID_TOO_LATE, PAYMENT_FAILED}:
         return []
+    if booking.requested_at is not None and booking.needs_approval:
+        return mails.not_approved(booking, reason="")
     if booking.events.filter(kind="payment_processing").exists():
         return mails.processing_too_long(booking)
     return mails.expiry(booking)
@@ -61,8 +64,11 @@ def mail_expiry(happening: Happening) -> list[Notification]:
 @on("booking.released")
 def mail_release(happening: Happening) -> list[Notification]:
     """Only when it was not the member's own doing."""
+    booking = happening.subject
     if happening.actor.kind != "staff":
         return []
+    if booking.requested_at is not None and booking.needs_approval:
+        return mails.not_approved(booking, reason=happening.reason)
     return mails.released_by_staff(happening.subject, happening.reason)
 
 

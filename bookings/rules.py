@@ -46,6 +46,7 @@ class Rules:
     hours: Hours
     prices: tuple[Price, ...]
     seen_by: SeenBy = EVERYBODY
+    approval_ttl_seconds: int | None = None
 
     @cached_property
     def zone(self) -> ZoneInfo:

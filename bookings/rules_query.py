@@ -22,7 +22,8 @@ RULES_SQL = f"""
            coalesce(r.cancel_free_hours, w.cancel_free_hours),
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
-           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{SEEN_BY_SQL}
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{SEEN_BY_SQL},
+           CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -39,7 +40,7 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices, seen_by = row
+    *plain, free, partial, percent, fee, hours, prices, seen_by, approval = row
     terms = Terms(free, partial, percent, fee)
-    read = hours_from(hours), prices_from(prices), seen_by_from(seen_by)
+    read = hours_from(hours), prices_from(prices), seen_by_from(seen_by), approval
     return Rules(*[*plain, terms, *read])

@@ -21,6 +21,7 @@ from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
 from bookings.selectors import is_taken, rules_for
 from bookings.services import Move, event_for
+from bookings.states import AWAITING_APPROVAL, PENDING_PAYMENT
 from bookings.visibility import visible
 from config.kernel import locks, rows
 from config.kernel.context import Actor
@@ -247,7 +248,7 @@ def _write(request: _Claim) -> Hold:
         for index, (line, priced) in enumerate(zip(request.lines, quotes, strict=True))
     ]
     occupancies = [_occupancy(request, line, hold) for line in lines]
-    move = Move("pending_payment", request.now, request.actor)
+    move = Move(booking.state, request.now, request.actor)
     event = event_for(booking, move, from_state="", kind="held")
     placed = Happening("hold.placed", hold, request.now, request.actor, data={"lines": lines})
     rows.insert([booking, *lines, *occupancies, hold, event, *rows_for(placed)])
@@ -257,7 +258,10 @@ def _write(request: _Claim) -> Hold:
 
 def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
     who, workspace = request.claimant, request.workspace
+    approval = _approval(request)
     return Booking(
+        state=AWAITING_APPROVAL if approval else PENDING_PAYMENT,
+        approval_ttl_seconds=approval,
         workspace=workspace,
         member=who.member,
         email=who.email or (who.member.email if who.member else ""),
@@ -270,6 +274,14 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         ends_at=max(line.end for line in request.lines),
         created_at=request.now,
     )
+
+
+def _approval(request: _Claim) -> int | None:
+    """How long staff have to approve it, where one of the lines asks for that: the shortest."""
+    if request.claimant.approved:
+        return None
+    asked = [request.rules[line.resource_id].approval_ttl_seconds for line in request.lines]
+    return min((seconds for seconds in asked if seconds is not None), default=None)
 
 
 def _snapshot(quotes: list[Quote]) -> dict[str, Any]:

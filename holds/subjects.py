@@ -29,7 +29,8 @@ class Claimant:
 
     `limited` says whether the workspace's limits on live holds apply, and that they have only what
     they may see; both guard pages, not secret keys (api.md), which act for the operator.
-    `may_exceed` says that staff have confirmed that this one goes beyond what a member may book.
+    `may_exceed` says that staff have confirmed that this one goes beyond what a member may book,
+    `approved` that they have decided about it already.
     """
 
     member: Member | None = None
@@ -39,6 +40,7 @@ class Claimant:
     address: str | None = None
     limited: bool = False
     may_exceed: bool = False
+    approved: bool = False
 
     @property
     def viewer(self) -> Viewer:

@@ -27,7 +27,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
-from payments import admin_change, admin_otherwise
+from payments import admin_approval, admin_change, admin_otherwise
 from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
@@ -46,6 +46,7 @@ from payments.states import (
 
 STATE_LABELS = {
     "pending payment": "warning",
+    "awaiting approval": "warning",
     "confirmed": "success",
     "completed": "info",
     "cancelled": "danger",
@@ -176,6 +177,8 @@ class BookingAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
     actions_detail = (
+        "approve",
+        "decline",
         "paid_otherwise", "ask_nothing", "move", "cancel", "refund", "complete", "no_show",
     )  # fmt: skip
 
@@ -232,13 +235,19 @@ class BookingAdmin(ReadOnlyAdmin):
             "complete": booking_states.COMPLETED,
             "no_show": booking_states.NO_SHOW,
         }
-        may_settle = admin_otherwise.open_due(object_id) is not None
+        may_answer = admin_approval.is_waiting(object_id)
+        may_settle = (
+            now != booking_states.AWAITING_APPROVAL
+            and admin_otherwise.open_due(object_id) is not None
+        )
         return [
             offered
             for offered in super().get_actions_detail(request, object_id)
             if (
                 may_settle
                 if offered.path in {"paid_otherwise", "ask_nothing"}
+                else may_answer
+                if offered.path in {"approve", "decline"}
                 else BOOKING_STATES.allows(now, wanted[offered.path])
                 if offered.path in wanted
                 else now == booking_states.CONFIRMED
@@ -246,6 +255,25 @@ class BookingAdmin(ReadOnlyAdmin):
                 else money_back.has_something_left(object_id)
             )
         ]
+
+    @action(description="Approve…", permissions=["manage"], icon="check_circle")
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return admin_approval.approve(request, booking, back=self.change_url(booking.pk))
+
+        return self._ask(request, object_id, deed)
+
+    @action(
+        description="Decline…",
+        permissions=["manage"],
+        icon="block",
+        variant=ActionVariant.DANGER,
+    )
+    def decline(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return admin_approval.decline(request, booking, back=self.change_url(booking.pk))
+
+        return self._ask(request, object_id, deed)
 
     @action(description="Paid otherwise…", permissions=["manage"], icon="payments")
     def paid_otherwise(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -21,6 +21,7 @@ from payments.cancelling import AMOUNT, FULL, NONE, POLICY, Back
 from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Dispute, Due, Payment, Refund
+from payments.models.refunds import ASKED
 from payments.shares import Left
 from payments.standing import Standing, left_of, standing_of
 from payments.states import CAPTURE
@@ -32,7 +33,7 @@ class MoneyForm(ReasonForm):
     amount = forms.DecimalField(
         min_value=0, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
     )
-    to = forms.ChoiceField(choices=Refund.ASKED, widget=UnfoldAdminSelectWidget())
+    to = forms.ChoiceField(choices=ASKED, widget=UnfoldAdminSelectWidget())
     request_id = forms.CharField(widget=forms.HiddenInput(), initial=request_ids.issue)
     field_order = ("refund", "amount", "to", "reason")
 

@@ -7,6 +7,7 @@ from config.api_schemas import MoneySchema
 from payments.api_schemas import BookingSchema
 from payments.cancelling import CHOICES, POLICY
 from payments.models import Refund
+from payments.models.refunds import ASKED
 from payments.states import REFUND_STATES
 
 
@@ -31,7 +32,7 @@ class PreviewSchema(serializers.Serializer):
 
 class RefundRequestSchema(serializers.Serializer):
     amount_minor = serializers.IntegerField(min_value=1)
-    to = serializers.ChoiceField(Refund.ASKED)
+    to = serializers.ChoiceField(ASKED)
     reason = serializers.CharField(max_length=300)
 
 

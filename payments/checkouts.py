@@ -30,7 +30,16 @@ from holds.models import Hold
 from holds.selectors import is_live
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Member, Workspace
-from payments import connect, credit_spending, delayed, receipts, settlement, stripe_api, unpaid
+from payments import (
+    approval,
+    connect,
+    credit_spending,
+    delayed,
+    receipts,
+    settlement,
+    stripe_api,
+    unpaid,
+)
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_due, lock_money
@@ -131,6 +140,7 @@ def _prepare(
         _contact(money.booking, email, name)
         by_card = money.due.amount_minor - wish.minor
         connect.refuse_unless_charging(money.booking.workspace, by_card)
+        approval.refuse_when_sent(money)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
@@ -160,6 +170,9 @@ def _contact(booking: Booking, email: str, name: str) -> None:
 
 
 def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
+    if money.booking.needs_approval:
+        approval.send(money, actor=actor)
+        return
     money.due.settled_at = money.now
     money.due.save(update_fields=["settled_at"])
     holds_services.confirm_unpaid(money.held, actor)
@@ -167,6 +180,10 @@ def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
 
 def _settle_by_credit(money: LockedMoney, wish: Wish, actor: Actor) -> None:
     """Credit pays for all of it: Stripe has no part in it."""
+    if money.booking.needs_approval:
+        credit_spending.spend(money, wish, checkout=None, actor=actor)
+        approval.send(money, actor=actor)
+        return
     amount = money.due.amount.as_json()
     paid = note(money.booking, kind="paid", at=money.now, actor=actor, credit=True, **amount)
     rows.insert([paid])

@@ -18,7 +18,7 @@ from config.kernel.money import Money
 from holds import services as holds_services
 from holds.models import Hold
 from payments import unpaid
-from payments.external import refuse_while_paying
+from payments.external import AwaitingApproval, refuse_while_paying
 from payments.holding import placed
 from payments.lock_objects import LockedMoney, lock_money
 
@@ -42,6 +42,8 @@ def waive(*, hold_id: UUID, actor: Actor, reason: str) -> Booking:
 def _waived(hold: Hold, actor: Actor, reason: str) -> Booking:
     with transaction.atomic():
         money = lock_money(hold.booking_id, hold.change_id)
+        if money.booking.needs_approval:
+            raise AwaitingApproval
         refuse_while_paying(money)
         waive_locked(money, actor, reason)
         return money.booking

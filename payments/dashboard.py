@@ -20,6 +20,7 @@ from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
 from members.models import Notification, Workspace
+from payments import admin_approval
 from payments.admin import needing_somebody, stuck_checkouts, stuck_payments
 from payments.models import Checkout, Payment, Refund
 from payments.states import CAPTURED, VOIDED
@@ -85,6 +86,7 @@ def first_screen(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
             "workspace": workspace,
             "workspaces": workspaces if len(workspaces) > 1 else [],
             "attention": _attention(access),
+            "requests": admin_approval.worklist(access),
             "day": _day_links(workspace, day),
             "rows": _timeline(workspace, day, taken, blocks),
             "hours": _axis(day),

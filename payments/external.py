@@ -44,6 +44,12 @@ class AmountDiffers(DomainError):
     detail = "That is not what is owed."
 
 
+class AwaitingApproval(DomainError):
+    code = "awaiting_approval"
+    status = 409
+    detail = "Staff approve this booking first."
+
+
 class ReferenceUsed(DomainError):
     code = "reference_used"
     status = 409
@@ -73,8 +79,9 @@ def confirm_external(
     Idempotent by provider and reference. A slot that is gone and cannot be won again: the payment
     is recorded as one to be given back by hand, with a finding, and HoldExpired (410) is raised,
     now and when asked again. Raises NotFound, AlreadyPaid (409) for a second reference,
-    ReferenceUsed (409), AmountDiffers (422), InvalidInput, PaymentInProgress (409) and
-    TemporarilyUnavailable (503) while a payment page is open that cannot be closed.
+    ReferenceUsed and AwaitingApproval (409), AmountDiffers (422), InvalidInput, and
+    PaymentInProgress (409) and TemporarilyUnavailable (503) while a payment page is open that
+    cannot be closed.
     """
     payment = _confirmed(hold_id, received, actor, reason, refuse=_record_refused)
     if payment.verdict == REFUND:
@@ -116,6 +123,8 @@ def _decide(
         known = _known(money, received)
         if known is not None:
             return known
+        if money.booking.needs_approval and winning.is_live(money):
+            raise AwaitingApproval
         refuse_while_paying(money)
         if received.amount != money.due.amount:
             raise AmountDiffers(f"{money.due.amount} is owed.", field="amount_minor")

@@ -8,7 +8,7 @@ from django.utils.dateparse import parse_datetime
 
 from bookings.equivalents import Equivalent, equivalents
 from bookings.models import Booking, Line, Resource
-from bookings.states import PENDING_PAYMENT, WITHOUT_OCCUPANCIES
+from bookings.states import UNDECIDED, WITHOUT_OCCUPANCIES
 from bookings.visibility import Viewer
 from config.kernel import clock
 from config.kernel.errors import InvalidInput
@@ -32,7 +32,7 @@ def lines_of(booking: Booking) -> list[Line]:
 
 def is_lost(booking: Booking) -> bool:
     """Whether the member has nothing of it any more (tidied or not)."""
-    if booking.state != PENDING_PAYMENT:
+    if booking.state not in UNDECIDED:
         return booking.state in WITHOUT_OCCUPANCIES
     hold = Hold.objects.filter(booking=booking, change=None).first()
     return hold is None or not is_live(hold, clock.now())

@@ -9,6 +9,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from bookings.models import Booking
+from bookings.states import AWAITING_APPROVAL, UNDECIDED
 from config.kernel.money import Money
 from payments.credits import SPENDING
 from payments.models import CreditEntry, Due, Payment, Refund
@@ -36,6 +37,11 @@ class Summary:
     def pay_again_until(self) -> datetime | None:
         """The deadline of a booking whose capture failed, while nothing has been paid again."""
         return self.pay_again.pay_again_until if self.pay_again else None
+
+    @property
+    def is_authorised(self) -> bool:
+        """Whether a card is authorised and nobody has decided about it yet."""
+        return any(p.state == "authorised" and not p.verdict for p in self.payments)
 
     @property
     def is_by_card(self) -> bool:
@@ -131,7 +137,8 @@ def due_again(booking: Booking, payments: Iterable[Payment]) -> Due | None:
 def verdict_page(booking: Booking) -> str:
     """Which page tells the truth after paying.
 
-    `confirmed`; `pay_again`, where its capture failed; `processing`; `lost`; `failed`, where the
+    `confirmed`; `awaiting`, where staff are to approve it; `pay_again`, where its capture failed;
+    `processing`; `lost`; `failed`, where the
     bank said no in the end; `cancelled`; or `open`: unpaid and can still be paid, or ended unpaid;
     the hold says which.
     """
@@ -140,9 +147,11 @@ def verdict_page(booking: Booking) -> str:
         return "pay_again" if due_again(booking, payments) else "confirmed"
     if booking.state == "cancelled":
         return "cancelled"
+    if booking.state == AWAITING_APPROVAL and booking.requested_at is not None:
+        return "awaiting"
     if any(p.state in {PROCESSING, "authorised"} for p in payments):
         return "processing"
-    if booking.state == "pending_payment":
+    if booking.state in UNDECIDED:
         return "open"
     if any(p.verdict in {VOID, REFUND} for p in payments):
         return "lost"

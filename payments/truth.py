@@ -11,7 +11,7 @@ from django.db.models import Prefetch, Q
 from bookings.availability import Alternative, alternatives
 from bookings.links import manage_token, rebook_token
 from bookings.models import Booking, BookingEvent, Line, Resource
-from bookings.states import CONFIRMED, PENDING_PAYMENT
+from bookings.states import AWAITING_APPROVAL, CONFIRMED, UNDECIDED
 from bookings.visibility import Viewer
 from config.kernel import clock
 from holds.models import Hold
@@ -42,7 +42,12 @@ class Shown:
 
     @property
     def is_held(self) -> bool:
-        return self.state == PENDING_PAYMENT
+        return self.state in UNDECIDED and not self.is_requested
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether staff are to answer a request that was sent."""
+        return self.state == AWAITING_APPROVAL and self.booking.requested_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def with_everything(bookings: Any) -> Any:
 
 def state_now(booking: Booking, hold: Hold | None, now: datetime) -> str:
     """A hold whose time is up is expired, even before anybody has tidied it."""
-    lapsed = hold is not None and booking.state == PENDING_PAYMENT and not is_live(hold, now)
+    lapsed = hold is not None and booking.state in UNDECIDED and not is_live(hold, now)
     return "expired" if lapsed else booking.state
 
 
@@ -115,10 +120,10 @@ def mine(member: Member) -> Mine:
     now = clock.now()
     own = Booking.objects.filter(Q(member=member) | Q(member=None, email=member.email))
     coming = with_everything(
-        own.filter(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+        own.filter(state__in=[CONFIRMED, *UNDECIDED], ends_at__gt=now)
     ).order_by("starts_at")
     over = with_everything(
-        own.exclude(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+        own.exclude(state__in=[CONFIRMED, *UNDECIDED], ends_at__gt=now)
     ).order_by("-starts_at")[:_RECENT_PAST]
     ahead = shown(list(coming[:_RECENT_PAST]), now)
     live = [s for s in ahead if s.state != "expired"]

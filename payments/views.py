@@ -240,7 +240,7 @@ def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
 
 def _settled(booking: Booking) -> str:
     known = verdict_page(booking)
-    if known in {"confirmed", "lost", "failed", "cancelled"}:
+    if known in {"confirmed", "awaiting", "lost", "failed", "cancelled"}:
         return known
     try:
         outcomes = settle_booking(booking_id=booking.pk, source=Signal.Source.SUCCESS_PAGE)

@@ -19,6 +19,7 @@ NOT_REVIVED = "not_revived"
 TOO_LATE = "too_late"
 SLOT_GONE = "slot_gone"
 CREDIT_GONE = "credit_gone"
+NOT_APPROVED = "not_approved"
 
 
 def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up: bool) -> str:
@@ -27,7 +28,7 @@ def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up:
     OwnHoldInTheWay unless `gives_up`.
     """
     is_late = not is_live(money)
-    refusal = over(money)
+    refusal = NOT_APPROVED if money.booking.needs_approval else over(money)
     if not refusal and is_late and money.starts_at <= money.now:
         refusal = TOO_LATE  # nobody buys an hour that has begun without them
     if refusal:

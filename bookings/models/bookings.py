@@ -47,6 +47,11 @@ class Booking(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     created_at = models.DateTimeField()
+    approval_ttl_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Staff approve it first, within so long; null: nobody."
+    )
+    requested_at = models.DateTimeField(null=True, blank=True)
+    approved_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -61,6 +66,12 @@ class Booking(models.Model):
             models.UniqueConstraint("workspace", "reference", name="booking_reference_unique"),
             models.CheckConstraint(
                 name="booking_window_in_order", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            models.CheckConstraint(
+                name="booking_approved_before_it_is_theirs",
+                condition=Q(approval_ttl_seconds=None)
+                | Q(approved_at__isnull=False)
+                | Q(state__in=["awaiting_approval", "released", "expired"]),
             ),
         ]
         indexes = [
@@ -77,6 +88,11 @@ class Booking(models.Model):
     @property
     def total(self) -> Money:
         return Money(self.total_minor, self.currency)
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether staff are still to approve it, or were, before it ended."""
+        return self.approval_ttl_seconds is not None and self.approved_at is None
 
 
 class Line(models.Model):

@@ -13,6 +13,8 @@ from members.models import Workspace
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+# A card's authorisation lives about seven days; a day is left to capture it.
+LONGEST_APPROVAL = 6 * DAY
 
 
 class Resource(models.Model):
@@ -71,6 +73,15 @@ class Resource(models.Model):
         validators=[MinValueValidator(MINUTE), MaxValueValidator(120 * MINUTE)],
         help_text="Blank for the workspace's.",
     )
+    needs_approval = models.BooleanField(
+        default=False, db_default=False, help_text="Staff approve each request; a card is held."
+    )
+    approval_ttl_seconds = models.PositiveIntegerField(
+        default=DAY,
+        db_default=DAY,
+        validators=[MinValueValidator(HOUR), MaxValueValidator(LONGEST_APPROVAL)],
+        help_text="How long staff have. A bank keeps an authorisation about 7 days.",
+    )
     # Its own cancellation policy; all blank for the workspace's.
     cancel_free_hours = models.PositiveIntegerField(
         null=True, blank=True, help_text="Blank for the workspace's policy."
@@ -124,6 +135,10 @@ class Resource(models.Model):
                     "Give all of the cancellation policy, or none for the workspace's. "
                     "The share given back applies after the free hours."
                 ),
+            ),
+            models.CheckConstraint(
+                name="resource_approval_ttl_range",
+                condition=Q(approval_ttl_seconds__range=(HOUR, LONGEST_APPROVAL)),
             ),
             models.CheckConstraint(
                 name="resource_hold_ttl_range",

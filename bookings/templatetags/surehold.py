@@ -16,6 +16,7 @@ register = template.Library()
 
 STATE_WORDS = {
     "pending_payment": "Not paid yet",
+    "awaiting_approval": "Waiting for an answer",
     "confirmed": "Confirmed",
     "released": "Let go",
     "expired": "Hold ended",
@@ -38,6 +39,8 @@ EVENT_WORDS = {
     "change_expired": "The other time was not paid for: it stayed as it was",
     "paid": "Paid",
     "waived": "Made complimentary",
+    "requested": "Request sent",
+    "approved": "Approved",
     "refund_requested": "Refund on its way",
     "refund_submitted": "Refund on its way to your bank",
     "refunded": "Refunded",

@@ -1,7 +1,5 @@
 """Money on its way back: refunds, disputes, and the receipts that say so."""
 
-from typing import ClassVar
-
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -12,6 +10,9 @@ from config.kernel.triggers import refuse, unchangeable, undeletable
 from members.models import Workspace
 from payments.models.money import Due, Payment
 from payments.states import REFUND_STATES
+
+# What can be asked for: where there was no card, "to the card" is by hand.
+ASKED = [("card", "To the card"), ("credit", "As credit")]
 
 
 class Refund(models.Model):
@@ -29,9 +30,6 @@ class Refund(models.Model):
         CARD = "card", "To the card"
         CREDIT = "credit", "As credit"
         HAND = "hand", "By hand"
-
-    # What can be asked for: where there is no card, "to the card" is by hand.
-    ASKED: ClassVar = [(To.CARD.value, To.CARD.label), (To.CREDIT.value, To.CREDIT.label)]
 
     class Cause(models.TextChoices):
         POLICY = "policy", "By the cancellation policy"

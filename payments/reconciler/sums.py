@@ -201,7 +201,8 @@ _SUMS = f"""
                    was_paid - lost_of_accepted - greatest(to_give, given - beyond_share), 0
                ) ELSE 0 END AS retained,
                giving_back
-               + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled' AND (
+               + CASE WHEN state IN ('pending_payment', 'awaiting_approval')
+                   OR (NOT stands AND state <> 'cancelled' AND (
                     EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = owing.id
                             AND c.state IN ('creating', 'open'))
                     OR EXISTS (SELECT 1 FROM payments_payment p WHERE p.due_id = owing.id

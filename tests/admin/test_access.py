@@ -158,6 +158,7 @@ RESOURCE = {
     "buffer_after_seconds": "0",
     "notice_seconds": "0",
     "horizon_days": "90",
+    "approval_ttl_seconds": "1440",
     "hold_ttl_seconds": "",
     "opening_hours-TOTAL_FORMS": "0",
     "opening_hours-INITIAL_FORMS": "0",
