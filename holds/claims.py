@@ -153,7 +153,14 @@ def _lock_one(request: _Claim) -> None:
     if not visible(known, request.claimant.viewer):
         raise UnknownResource(line=0)
     now, taken = is_taken(resource_id, known[resource_id].occupied(line.window))
-    check_window(known[resource_id], line.window, quantity=line.quantity, now=now, line=0)
+    check_window(
+        known[resource_id],
+        line.window,
+        quantity=line.quantity,
+        now=now,
+        line=0,
+        overridden=request.claimant.overrides,
+    )
     if taken:
         raise SlotTaken(line=0)
     locked = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
@@ -185,7 +192,14 @@ def _refuse_beyond(request: _Claim) -> None:
 def _check(request: _Claim) -> None:
     for index, line in enumerate(request.lines):
         rules = request.rules[line.resource_id]
-        check_window(rules, line.window, quantity=line.quantity, now=request.now, line=index)
+        check_window(
+            rules,
+            line.window,
+            quantity=line.quantity,
+            now=request.now,
+            line=index,
+            overridden=request.claimant.overrides,
+        )
 
 
 def _look(request: _Claim) -> Seen:

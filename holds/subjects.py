@@ -30,7 +30,8 @@ class Claimant:
     `limited` says whether the workspace's limits on live holds apply, and that they have only what
     they may see; both guard pages, not secret keys (api.md), which act for the operator.
     `may_exceed` says that staff have confirmed that this one goes beyond what a member may book,
-    `approved` that they have decided about it already.
+    `approved` that they have decided about it already, `overrides` that they set aside notice,
+    horizon and opening hours for it.
     """
 
     member: Member | None = None
@@ -41,6 +42,7 @@ class Claimant:
     limited: bool = False
     may_exceed: bool = False
     approved: bool = False
+    overrides: bool = False
 
     @property
     def viewer(self) -> Viewer:

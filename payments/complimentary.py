@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from bookings.models import Booking
+from bookings.models import Booking, BookingEvent
 from bookings.services import note
 from config.kernel import rows
 from config.kernel.context import Actor
@@ -55,10 +55,15 @@ def waive_locked(money: LockedMoney, actor: Actor, reason: str) -> None:
     is_theirs = unpaid.owes_again(money)
     due.waived_minor, due.settled_at, due.pay_again_until = due.amount_minor, money.now, None
     due.save(update_fields=["waived_minor", "settled_at", "pay_again_until"])
-    story = note(
+    if due.amount_minor:  # what is free has nothing to be waived
+        rows.insert([_story(money, actor, reason)])
+    if not is_theirs:
+        holds_services.confirm_unpaid(money.held, actor)
+
+
+def _story(money: LockedMoney, actor: Actor, reason: str) -> BookingEvent:
+    due = money.due
+    return note(
         money.booking, kind=WAIVED, at=money.now, actor=actor, reason=reason,
         **Money(due.amount_minor, due.currency).as_json(),
     )  # fmt: skip
-    rows.insert([story])
-    if not is_theirs:
-        holds_services.confirm_unpaid(money.held, actor)

@@ -38,6 +38,7 @@ EVENT_WORDS = {
     "change_released": "The other time let go: it stayed as it was",
     "change_expired": "The other time was not paid for: it stayed as it was",
     "paid": "Paid",
+    "booked_on_behalf": "Booked for you",
     "waived": "Made complimentary",
     "requested": "Request sent",
     "approved": "Approved",
