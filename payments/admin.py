@@ -101,7 +101,9 @@ class HoldAdmin(HoldAdminBase):
         effects = [f"{lines_said(hold.lines)} is free for others at once."]
         if hold.change is not None:
             effects = ["What the change would take is free at once; the booking stays as it is."]
-        if hold.has_open_checkout:
+        if hold.booking.requested_at is not None:
+            effects.append("It is a request that waits for an answer: this declines it.")
+        elif hold.has_open_checkout:
             effects.append(
                 "They are on the payment page now. It is closed first; if they have paid by then, "
                 "the hold is not released and you are told so."

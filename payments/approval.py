@@ -31,7 +31,7 @@ from holds.models import Hold
 from holds.states import ACTIVE
 from payments import carrying, credit_spending, receipts, stripe_api, winning
 from payments.errors import PaymentInProgress
-from payments.lock_objects import LockedMoney, lock_money
+from payments.lock_objects import LockedMoney, lock_money, lock_money_behind
 from payments.models import Payment
 from payments.moves import move_payment
 from payments.states import AUTHORISED, CAPTURE, CAPTURING, CREATING, OPEN, VOID, VOIDING
@@ -243,7 +243,7 @@ def end_with(booking: Booking, because: str) -> None:
 
     An effect of the transition, under the locks of whoever made it; money's come after those.
     """
-    money = lock_money(booking.pk)
+    money = lock_money_behind(booking)
     for payment in money.payments:
         if payment.state == AUTHORISED and not payment.verdict:
             _void(payment, because, money)

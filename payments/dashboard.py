@@ -325,7 +325,7 @@ def _running_out(workspace: Workspace) -> dict[str, Any]:
                 "name": hold.booking.name or hold.booking.email or hold.booking.reference,
                 "total": _total(hold),
                 "ends": said_moment(hold.expires_at, workspace.timezone),
-                "is_paying": hold.has_open_checkout,
+                "is_paying": hold.has_open_checkout and hold.booking.requested_at is None,
             }
             for hold in rows[:MOST_ROWS]
         ],

@@ -463,6 +463,7 @@ def given_by_hand(*, refund_id: UUID, actor: Actor, reason: str) -> Refund:
         if fresh.state == SUCCEEDED:
             return fresh
         move_refund(fresh, SUCCEEDED, submitted_at=money.now, ended_at=money.now, last_error="")
+        _close(fresh, NEEDS_SOMEBODY)
         _happened(money, fresh, actor, kind="refunded", reason=reason)
     return fresh
 

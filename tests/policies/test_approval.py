@@ -20,11 +20,14 @@ from tests.core.support import hold, lapse, line, live, state_of
 from tests.core.threads import together
 from tests.factories import MemberFactory, make_room
 from tests.money.support import (
+    CANCEL,
+    SUCCESS,
     assert_never_charged,
     assert_paid_once,
     booking_of,
     heal,
     intents_of,
+    latest,
     mails,
     pay,
     payment_of,
@@ -298,4 +301,30 @@ def test_yes_and_no_at_once_are_one_of_them(sandbox: SandboxClient):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM payments_payment WHERE verdict = ''")
         assert cursor.fetchone() == (0,)
+    assert_even(held)
+
+
+@WITH_CARD
+@pytest.mark.parametrize("answer", [approve, decline])
+def test_a_request_paid_by_card_and_credit(sandbox: SandboxClient, answer):
+    member = MemberFactory()
+    held = hold(line(make_room(needs_approval=True)), claimant=Claimant(member=member))
+    ledger.issue(
+        workspace=held.workspace, member=member, amount_minor=2000, actor=STAFF,
+        reason="Gift", source="gift", key="gift",
+    )  # fmt: skip
+    checkouts.start(
+        hold_id=held.pk, success_url=SUCCESS, cancel_url=CANCEL, credit_minor=2000, actor=STAFF
+    )
+    checkout = latest(held)
+    pay(sandbox, checkout)
+    assert settle(checkout) == "awaiting"
+    assert_even(held)
+    answer(held)
+    balance = CreditAccount.objects.get(member=member).balance_minor
+    state, said = payment_of(checkout).state, state_of(held)[1]
+    if answer is approve:
+        assert (balance, state, said) == (0, "captured", "confirmed")
+    else:
+        assert (balance, state, said) == (2000, "voided", "released")
     assert_even(held)

@@ -12,6 +12,7 @@ from payments.cancelling import FULL, Back
 from payments.errors import AlreadyPaid, NothingToRefund, PaymentInProgress
 from payments.external import AmountDiffers, ReferenceUsed
 from payments.models import Checkout, Finding, Payment, Receipt, Refund
+from payments.reconciler.effects import RefundsStuck
 from tests.core.support import hold, lapse, line, live, state_of
 from tests.core.threads import together
 from tests.factories import BlockFactory, make_room
@@ -119,6 +120,8 @@ def test_it_goes_back_by_hand_when_staff_say_so():
     assert "card" not in text
     assert_even(held)
     assert refunding.carry_out(refund.pk) is False  # Stripe is never asked
+    check = RefundsStuck()
+    assert check.look(check.start(now=None, before={}, since=None)).seen == []  # not for a week
     with pytest.raises(NothingToRefund):
         refunding.retry(refund_id=refund.pk, actor=STAFF)
     refunding.given_by_hand(refund_id=refund.pk, actor=STAFF, reason="Handed over")
