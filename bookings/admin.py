@@ -1,18 +1,16 @@
 """The catalogue in the admin: places, resources with hours and prices, blocks; and why not free."""
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -21,18 +19,19 @@ from unfold.widgets import (
 )
 
 from bookings import admin_limits  # noqa: F401  (registers it)
+from bookings.admin_blocks import BlockAdmin
+from bookings.admin_hours import HOURS_INLINES, hours_page
 from bookings.admin_visibility import AllowedGroupsInline
 from bookings.explain import Reason, explain
-from bookings.models import Block, Booking, Category, Location, OpeningHours, PriceRule, Resource
-from bookings.rules import Window
+from bookings.models import Category, Location, PriceRule, Resource
 from bookings.selectors import rules_for
-from bookings.services import place_block
 from config.kernel.money import exponent
 from members.admin_durations import with_minutes
-from members.admin_filters import OpeningFilter, ScopedRelatedFilter
+from members.admin_filters import ScopedRelatedFilter
 from members.admin_scope import CLERK, MANAGER, ScopedAdmin, ScopedInline
 from members.admin_words import link, said_moment, said_money, said_window
-from members.models import Member
+
+__all__ = ["BlockAdmin", "CategoryAdmin", "LocationAdmin", "ResourceAdmin"]
 
 DURATIONS = (
     "step_seconds",
@@ -49,13 +48,6 @@ DURATIONS = (
 # --- Places and kinds ---------------------------------------------------------------------------
 
 
-class HoursInline(ScopedInline):
-    model = OpeningHours
-    fields = ("weekday", "opens_at", "closes_at")
-    delete_rank = MANAGER
-    verbose_name_plural = "opening hours"
-
-
 @admin.register(Location)
 class LocationAdmin(ScopedAdmin):
     list_display = ("name", "timezone", "address", "workspace")
@@ -63,7 +55,13 @@ class LocationAdmin(ScopedAdmin):
     search_fields = ("name", "address")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
     fields = ("workspace", "name", "slug", "timezone", "address", "directions")
-    inlines = (HoursInline,)
+    inlines = HOURS_INLINES
+    actions_detail = ("hours_to_come",)
+
+    @action(description="Opening hours to come", permissions=["view"], icon="schedule")
+    def hours_to_come(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        location = self.row_or_404(request, object_id, CLERK)
+        return hours_page(request, self, location, location, None)
 
 
 @admin.register(Category)
@@ -174,8 +172,8 @@ class ResourceAdmin(ScopedAdmin):
     )
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    inlines = (HoursInline, PriceInline, AllowedGroupsInline)
-    actions_detail = ("why_not_free",)
+    inlines = (*HOURS_INLINES, PriceInline, AllowedGroupsInline)
+    actions_detail = ("why_not_free", "hours_to_come")
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
         ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
@@ -187,9 +185,21 @@ class ResourceAdmin(ScopedAdmin):
                     ("min_seconds", "max_seconds"),
                     ("step_seconds", "hold_ttl_seconds"),
                     ("buffer_before_seconds", "buffer_after_seconds"),
-                    ("notice_seconds", "horizon_days"),
+                    ("notice_seconds", "horizon_days", "horizon_opens_at"),
                     ("needs_approval", "approval_ttl_seconds"),
                 )
+            },
+        ),
+        (
+            "Days and nights",
+            {
+                "fields": (
+                    "booking_unit",
+                    ("day_starts_at", "day_ends_at"),
+                    ("min_days", "max_days"),
+                ),
+                "description": "Where it is booked by days or nights, step and durations above do "
+                "not count; a day can be booked if it has opening hours at all.",
             },
         ),
         (
@@ -230,6 +240,11 @@ class ResourceAdmin(ScopedAdmin):
             answer = TemplateResponse(request, "admin/surehold/explain.html", context)
             return answer.render()
 
+    @action(description="Opening hours to come", permissions=["view"], icon="schedule")
+    def hours_to_come(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        resource = self.row_or_404(request, object_id, CLERK)
+        return hours_page(request, self, resource.location, resource, resource.pk)
+
 
 def _explained(resource: Resource, form: ExplainForm) -> list[dict[str, Any]]:
     """Reasons with links to what stands in the way."""
@@ -254,129 +269,3 @@ def _reason(reason: Reason, zone: str) -> dict[str, Any]:
         "booking": reason.booking_id
         and link("bookings_booking", reason.booking_id, reason.reference),
     }
-
-
-# --- Blocks -------------------------------------------------------------------------------------
-
-
-class BlockForm(forms.ModelForm):
-    """A window in the resource's own time; the service writes it."""
-
-    start = forms.SplitDateTimeField(
-        widget=UnfoldAdminSplitDateTimeWidget, help_text="In the resource's time zone."
-    )
-    end = forms.SplitDateTimeField(widget=UnfoldAdminSplitDateTimeWidget)
-    quantity = forms.IntegerField(
-        label="Units",
-        min_value=1,
-        max_value=100_000,
-        initial=1,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text="Of a pool; a resource that is not one is closed as a whole.",
-    )
-
-    class Meta:
-        model = Block
-        fields = ("resource", "quantity", "reason")
-
-    def clean(self) -> dict[str, Any]:
-        """The times typed are the resource's, whatever zone the page is shown in."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        resource: Resource | None = cleaned.get("resource")
-        start, end = cleaned.get("start"), cleaned.get("end")
-        if resource is None or start is None or end is None:
-            return cleaned
-        zone = ZoneInfo(resource.location.timezone)
-        cleaned["start"], cleaned["end"] = _in_zone(start, zone), _in_zone(end, zone)
-        if end <= start:
-            self.add_error("end", "The end comes after the start.")
-        return cleaned
-
-    def _post_clean(self) -> None:
-        """The row is made by the service; there is nothing to check on an unsaved one."""
-
-
-def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The same figures on the clock, in another zone."""
-    return timezone.make_naive(moment).replace(tzinfo=zone)
-
-
-class BlockFilter(OpeningFilter):
-    """Opens on blocks that are not over."""
-
-    title = "when"
-    parameter_name = "when"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "Now and to come"), ("past", "Over"), ("all", "All")]
-
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        if self.value() == "all":
-            return queryset
-        now = timezone.now()
-        if self.value() == "past":
-            return queryset.filter(during__endswith__lte=now)
-        return queryset.filter(during__endswith__gt=now)
-
-
-@admin.register(Block)
-class BlockAdmin(ScopedAdmin):
-    """Closing time: written through the service, which lists the bookings it lies over."""
-
-    delete_rank = MANAGER
-    list_display = ("when", "resource", "quantity_shown", "reason", "created_by")
-    list_display_links = ("when",)
-    list_select_related = ("resource__location", "created_by")
-    list_filter = (BlockFilter,)
-    search_fields = ("reason", "resource__name")
-    ordering = ("during",)
-    add_fieldsets = ((None, {"fields": ("resource", "start", "end", "quantity", "reason")}),)
-    fields = ("resource", "when", "quantity", "reason", "created_by", "created_at")
-    readonly_fields = ("when", "created_by", "created_at")
-
-    @display(description="when", ordering="during")
-    def when(self, block: Block) -> str:
-        return said_window(block.during.lower, block.during.upper, block.resource.location.timezone)
-
-    @display(description="units")
-    def quantity_shown(self, block: Block) -> str:
-        return "all of it" if block.resource.is_exclusive else str(block.quantity)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        if obj is None:
-            kwargs["form"] = BlockForm
-        return super().get_form(request, obj, **kwargs)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """To move a block, delete it and place another: the service looks at what lies under."""
-        fixed = [*super().get_readonly_fields(request, obj), "resource", "quantity"]
-        return fixed if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if change:
-            obj.save(update_fields=["reason"])
-            return
-        data = form.cleaned_data
-        block, under = place_block(
-            workspace=data["resource"].workspace,
-            resource=data["resource"],
-            window=Window(data["start"], data["end"]),
-            quantity=data["quantity"],
-            reason=data["reason"],
-            created_by=cast(Member, request.user),
-        )
-        obj.__dict__.update(block.__dict__)
-        if under:
-            messages.warning(request, _lies_over(under))
-
-
-def _lies_over(bookings: list[Booking]) -> str:
-    links = format_html_join(
-        ", ", "{}", ((link("bookings_booking", b.pk, b.reference),) for b in bookings)
-    )
-    return format_html(
-        "The block lies over {} that {} made before and stay as they are: {}.",
-        f"{len(bookings)} bookings" if len(bookings) > 1 else "1 booking",
-        "were" if len(bookings) > 1 else "was",
-        links,
-    )

@@ -1,6 +1,6 @@
 """The catalogue, availability, why not, and a booking's lines and history over HTTP."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from bookings.api_schemas import (
 )
 from bookings.availability import Availability, availability, slots
 from bookings.explain import Reason, explain
+from bookings.local_time import repeated
 from bookings.models import Booking, BookingEvent, Line, PriceRule, Resource
 from bookings.nearest import free_throughout
 from bookings.rules import Rules, Window
@@ -91,6 +92,7 @@ class AvailabilityView(ApiView):
             query("from", datetime, required=True),
             query("to", datetime, "At most 62 days after `from`.", required=True),
             query("duration", int, "Minutes; asks for `slots`, the bookable starts."),
+            query("days", int, "Days or nights, where it is booked by them; asks for `slots`."),
             query("step", int, "Minutes between starts; the resource's unless given."),
             query("quantity", int, "Units wanted; 1 unless said."),
         ],
@@ -106,6 +108,7 @@ class AvailabilityView(ApiView):
         step = asked.integer("step", 5, 24 * 60)
         quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
         rules = _rules(self.workspace, resource_id)
+        duration = _days_asked(asked, rules) or duration
         known = availability(rules=[rules], start=start, end=end)[resource_id]
         body = _availability_json(known, start, end, quantity)
         if duration is not None:
@@ -290,6 +293,16 @@ def _only_free(asked: Query, workspace: Workspace, rows: QuerySet[Resource]) -> 
     return rows.filter(pk__in=free)
 
 
+def _days_asked(asked: Query, rules: Rules) -> int | None:
+    """The minutes that a number of days or nights stands for."""
+    count = asked.integer("days", 1, 365)
+    if count is None:
+        return None
+    if rules.days is None:
+        raise InvalidInput("It is booked by the clock: ask with `duration`.", field="days")
+    return rules.days.seconds(count) // MINUTE
+
+
 def _rules(workspace: Workspace, resource_id: UUID) -> Rules:
     found = rules_for(workspace_id=workspace.id, resource_ids=[resource_id]).get(resource_id)
     if found is None:
@@ -305,6 +318,7 @@ def _named(row: Any) -> dict[str, Any]:
 
 
 def _rules_json(row: Resource, workspace: Workspace) -> dict[str, Any]:
+    by_day = row.booking_unit == Resource.Unit.DAY
     return {
         "step_seconds": row.step_seconds,
         "min_seconds": row.min_seconds,
@@ -313,8 +327,18 @@ def _rules_json(row: Resource, workspace: Workspace) -> dict[str, Any]:
         "buffer_after_seconds": row.buffer_after_seconds,
         "notice_seconds": row.notice_seconds,
         "horizon_days": row.horizon_days,
+        "horizon_opens_at": _clock(row.horizon_opens_at),
+        "booking_unit": row.booking_unit,
+        "day_starts_at": _clock(row.day_starts_at) if by_day else None,
+        "day_ends_at": _clock(row.day_ends_at) if by_day else None,
+        "min_days": row.min_days if by_day else None,
+        "max_days": row.max_days if by_day else None,
         "hold_ttl_seconds": row.hold_ttl_seconds or workspace.hold_ttl_seconds,
     }
+
+
+def _clock(local: time | None) -> str | None:
+    return f"{local:%H:%M}" if local else None
 
 
 def _price_json(price: PriceRule, currency: str) -> dict[str, Any]:
@@ -358,6 +382,9 @@ def _slots_json(
             "end": rfc3339(slot.end),
             "remaining": slot.remaining,
             "price": slot.price.as_json(),
+            "local_start": slot.start.astimezone(known.rules.zone).isoformat(),
+            "label": repeated(slot.start, known.rules.zone) or None,
+            "days": known.rules.days and known.rules.days_of(Window(slot.start, slot.end)),
         }
         for slot in found
     ]

@@ -31,6 +31,18 @@ class RulesSchema(serializers.Serializer):
     buffer_after_seconds = serializers.IntegerField()
     notice_seconds = serializers.IntegerField()
     horizon_days = serializers.IntegerField()
+    horizon_opens_at = serializers.CharField(
+        allow_null=True, help_text="Local time at which the next day is released, as 09:00."
+    )
+    booking_unit = serializers.ChoiceField(
+        Resource.Unit.choices, help_text="`day`: from check-in to check-out, in whole days."
+    )
+    day_starts_at = serializers.CharField(allow_null=True, help_text="Check-in, local.")
+    day_ends_at = serializers.CharField(
+        allow_null=True, help_text="Check-out, local; not after check-in: on the next day."
+    )
+    min_days = serializers.IntegerField(allow_null=True)
+    max_days = serializers.IntegerField(allow_null=True)
     hold_ttl_seconds = serializers.IntegerField()
 
 
@@ -67,6 +79,14 @@ class FreeSchema(serializers.Serializer):
 
 class SlotSchema(FreeSchema):
     price = MoneySchema(help_text="For the quantity asked for.")
+    local_start = serializers.DateTimeField(help_text="The start with the location's offset.")
+    label = serializers.CharField(  # type: ignore[assignment]
+        allow_null=True,
+        help_text="Which of the two, where that local time comes twice: `summer time`.",
+    )
+    days = serializers.IntegerField(
+        allow_null=True, help_text="Days or nights, where it is booked by them."
+    )
 
 
 class AvailabilitySchema(serializers.Serializer):

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from uuid import UUID
 
 from django.db import connection
@@ -15,6 +14,7 @@ from django.db import connection
 from bookings.pricing import quote
 from bookings.rules import Rules, Window, merged, without
 from bookings.selectors import rules_for
+from bookings.stretches import stretches
 from bookings.visibility import Viewer, visible
 from config.kernel.money import Money
 
@@ -108,7 +108,7 @@ def availability(
     reach = timedelta(
         seconds=max((r.buffer_before_seconds + r.buffer_after_seconds for r in rules), default=0)
     )
-    longest = timedelta(seconds=max((r.max_seconds for r in rules), default=0))
+    longest = timedelta(seconds=max((r.max_seconds for r in rules), default=0), hours=3)
     as_of, uses = _uses(rules, Window(start - reach, end + reach + longest), ignore_booking_id)
     return {
         r.resource_id: _of_one(r, Window(start, end), uses[r.resource_id], as_of) for r in rules
@@ -235,30 +235,13 @@ def _of_one(rules: Rules, span: Window, uses: list[Use], as_of: datetime) -> Ava
         Window(max(w.start, span.start), min(w.end, span.end))
         for w in rules.open_windows(span.start, span.end)
     ]
+    free = stretches(rules, span, opened, [(use.window, use.quantity) for use in uses])
     if rules.is_exclusive:
         taken = merged([use.window for use in uses])
-        free = [Free(w.start, w.end, 1) for w in without(opened, taken)]
     else:
-        free = _pool_free(opened, uses, rules.capacity)
-        taken = without(opened, [Window(f.start, f.end) for f in free])
-    return Availability(rules, span, opened, free, taken, as_of, uses)
-
-
-def _pool_free(opened: list[Window], uses: list[Use], capacity: int) -> list[Free]:
-    """Stretches between the moments at which use changes, each with what is left in it."""
-    found: list[Free] = []
-    for window in opened:
-        edges = {window.start, window.end}
-        for use in uses:
-            edges |= {
-                t for t in (use.window.start, use.window.end) if window.start < t < window.end
-            }
-        ordered = sorted(edges)
-        for start, end in pairwise(ordered):
-            used = sum(u.quantity for u in uses if u.window.start <= start < u.window.end)
-            if capacity > used:
-                found.append(Free(start, end, capacity - used))
-    return found
+        taken = without(opened, [window for window, _ in free])
+    found = [Free(window.start, window.end, remaining) for window, remaining in free]
+    return Availability(rules, span, opened, found, taken, as_of, uses)
 
 
 def _remaining(available: Availability, window: Window) -> int:
@@ -321,12 +304,16 @@ def _starts(
 ) -> Iterator[Window]:
     """Windows of one length on the step from each opening, within notice, horizon and range."""
     rules = available.rules
-    if not rules.min_seconds <= duration_seconds <= rules.max_seconds:
+    if not rules.allows_length(duration_seconds):
+        return
+    earliest = max(rules.earliest_start(available.as_of), available.range.start)
+    latest = min(rules.latest_start(available.as_of), available.range.end)
+    if rules.days is not None:
+        for day in rules.days.starts(rules.zone, earliest, latest):
+            yield rules.days.window(rules.zone, day, rules.days.count_for(duration_seconds))
         return
     duration = timedelta(seconds=duration_seconds)
     step = timedelta(seconds=step_seconds or rules.step_seconds)
-    earliest = max(rules.earliest_start(available.as_of), available.range.start)
-    latest = min(rules.latest_start(available.as_of), available.range.end)
     for span in rules.spans(available.range.start, available.range.end):
         start = _first_at(span.start, step, earliest)
         while start < span.end and start < latest:

@@ -11,6 +11,7 @@ from django.db.models import prefetch_related_objects
 
 from bookings.availability import Availability, Slot, availability, slots
 from bookings.forms import from_moment
+from bookings.lengths import length_text
 from bookings.models import Resource
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
@@ -35,6 +36,11 @@ class Card:
     price_for: int
     query: str
     remaining: int = 1
+
+    @property
+    def lasting(self) -> str:
+        """What the price is for: "1 h", "1 night"."""
+        return length_text(self.rules, timedelta(seconds=self.price_for))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def _fits(resource: Resource, rules: Rules, said: dict[str, Any]) -> bool:
     seconds = said.get("minutes", 0) * 60
     return (
         (not said.get("where") or resource.location.slug == said["where"])
-        and (not seconds or rules.min_seconds <= seconds <= rules.max_seconds)
+        and (not seconds or rules.allows_length(seconds))
         and many <= (max(resource.seats or many, 1) if rules.is_exclusive else rules.capacity)
     )
 
@@ -131,7 +137,7 @@ def _card(
     seconds = said.get("minutes", 0) * 60 or rules.min_seconds
     quantity = 1 if rules.is_exclusive else said.get("many", 1)
     window, remaining = found or (None, 0)
-    sample = window or Window(_ANY_DAY, _ANY_DAY + timedelta(seconds=seconds))
+    sample = window or rules.window_from(_ANY_DAY, seconds)
     query: dict[str, Any] = {}
     if window is not None and said:
         query = {"start": f"{window.start:%Y-%m-%dT%H:%MZ}", "minutes": seconds // 60}

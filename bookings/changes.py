@@ -83,7 +83,9 @@ def new_change(booking: Booking, moved: Sequence[MovedLine], now: datetime) -> C
     """The unsaved change of a locked booking: what it is to become, and what that costs."""
     moving = {each.line.pk: each.window for each in moved}
     windows = [
-        moving.get(line.pk) or Window(line.starts_at, line.ends_at) for line in booking.lines.all()
+        moving.get(line.pk) or Window(line.starts_at, line.ends_at)
+        for line in booking.lines.all()
+        if line.cancelled_at is None
     ]
     return Change(
         booking=booking,

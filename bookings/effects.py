@@ -48,6 +48,16 @@ def mail_cancellation(happening: Happening) -> list[Notification]:
     return mails.cancellation(happening.subject, happening.reason, money and _in_words(money))
 
 
+@on("booking.lines_cancelled")
+def mail_lines_cancelled(happening: Happening) -> list[Notification]:
+    """A part of it was given up: which, what is given back, and what still stands."""
+    data = happening.data
+    money = data.get("money")
+    return mails.lines_cancelled(
+        happening.subject, data["lines"], happening.reason, money and _in_words(money)
+    )
+
+
 @on("booking.expired")
 def mail_expiry(happening: Happening) -> list[Notification]:
     """Unless a payment is part of it: then a mail says what became of that."""

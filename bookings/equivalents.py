@@ -107,7 +107,8 @@ def _shifted(
     """Those of the lines that are free when they are moved."""
     for line in lines:
         available = known[line.resource_id]
-        window = Window(line.starts_at + by, line.ends_at + by)
+        seconds = (line.ends_at - line.starts_at).total_seconds()
+        window = available.rules.window_from(line.starts_at + by, seconds)
         if _can_be_had(available, window, line.quantity):
             yield _moved(available.rules, window, line.quantity)
 

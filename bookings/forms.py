@@ -55,12 +55,13 @@ class Wish:
 def wish_from(query: QueryDict, rules: Rules, now: datetime) -> Wish:
     """Read a resource page's query. `at` is a button just pressed, `start` an earlier choice."""
     today = now.astimezone(rules.zone).date()
-    start = instant(query.get("at", "")) or instant(query.get("start", ""))
+    pressed = instant(query.get("at", "")) or _arrival(query, rules, today)
+    start = pressed or instant(query.get("start", ""))
     if start is not None and abs(start - now) > FAR:
         start = None
     first = a_date(query.get("from", ""), today=today) or today
     day = a_date(query.get("day", ""), today=today)
-    if start is not None and (day is None or query.get("at")):
+    if start is not None and (day is None or pressed):
         day = start.astimezone(rules.zone).date()
     day = day or first
     if not first <= day < first + timedelta(days=7):
@@ -68,7 +69,7 @@ def wish_from(query: QueryDict, rules: Rules, now: datetime) -> Wish:
     return Wish(
         first=max(first, today),
         day=max(day, today),
-        minutes=_minutes(query.get("minutes", ""), rules),
+        minutes=_stay(query, rules, today) or _minutes(query.get("minutes", ""), rules),
         quantity=whole_number(
             query.get("quantity", ""), least=1, most=max(1, rules.capacity), otherwise=1
         ),
@@ -76,8 +77,30 @@ def wish_from(query: QueryDict, rules: Rules, now: datetime) -> Wish:
     )
 
 
+def _arrival(query: QueryDict, rules: Rules, today: date) -> datetime | None:
+    """Where days count: the check-in on the date that was named."""
+    first = a_date(query.get("arrive", ""), today=today)
+    if rules.days is None or first is None:
+        return None
+    return rules.days.window(rules.zone, first, 1).start
+
+
+def _stay(query: QueryDict, rules: Rules, today: date) -> int | None:
+    """Where days count: the length from the date that was named first to the one named last."""
+    first, last = (a_date(query.get(name, ""), today=today) for name in ("arrive", "leave"))
+    if rules.days is None or first is None or last is None:
+        return None
+    days = rules.days
+    count = min(days.most, max(days.least, days.count_between(first, last)))
+    return days.seconds(count) // 60
+
+
 def _minutes(text: str, rules: Rules) -> int:
     """A duration that the rules allow, on the step; an hour or the shortest if none is given."""
+    if rules.days is not None:
+        days = rules.days
+        minutes = whole_number(text, least=1, most=366 * 1440, otherwise=1)
+        return days.seconds(min(days.most, max(days.least, days.count_for(minutes * 60)))) // 60
     least, most, step = rules.min_seconds, rules.max_seconds, rules.step_seconds
     seconds = whole_number(text, least=1, most=most // 60, otherwise=60) * 60
     seconds = max(least, min(most, seconds))

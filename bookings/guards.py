@@ -156,7 +156,7 @@ _AGREE = f"""
             WHERE o.line_id = l.id AND o.released_at IS NULL AND o.lapses_at IS NULL
               AND upper(o.during) > l.starts_at AND upper(o.during) < l.ends_at
         ) AS moment
-        WHERE l.booking_id = subject AND l.quantity > (
+        WHERE l.booking_id = subject AND l.cancelled_at IS NULL AND l.quantity > (
             SELECT coalesce(sum(o.quantity), 0) FROM bookings_occupancy o
             WHERE o.line_id = l.id AND o.booking_id = subject
               AND o.resource_id = l.resource_id
@@ -167,9 +167,16 @@ _AGREE = f"""
         {refuse("confirmed_booking_has_occupancies", "a confirmed booking holds its slots")}
     END IF;
     IF booking_state = 'confirmed' AND NOT EXISTS (
-        SELECT 1 FROM bookings_line l WHERE l.booking_id = subject
+        SELECT 1 FROM bookings_line l WHERE l.booking_id = subject AND l.cancelled_at IS NULL
     ) THEN
         {refuse("confirmed_booking_has_occupancies", "a confirmed booking has lines")}
+    END IF;
+    IF EXISTS (
+        SELECT 1 FROM bookings_line l JOIN bookings_occupancy o ON o.line_id = l.id
+        WHERE l.booking_id = subject AND l.cancelled_at IS NOT NULL
+          AND o.booking_id = subject AND o.released_at IS NULL
+    ) THEN
+        {refuse("cancelled_line_has_no_occupancies", "a line given up holds nothing")}
     END IF;
     IF booking_state IN ('expired', 'released', 'cancelled') AND EXISTS (
         SELECT 1 FROM bookings_occupancy o
@@ -203,7 +210,9 @@ booking_agrees = deferred(
 line_agrees = deferred(
     "agrees_with_occupancies",
     f"subject := NEW.booking_id; {_AGREE}",
-    pgtrigger.UpdateOf("booking_id", "resource_id", "starts_at", "ends_at", "quantity"),
+    pgtrigger.UpdateOf(
+        "booking_id", "resource_id", "starts_at", "ends_at", "quantity", "cancelled_at"
+    ),
     declare=_AGREE_DECLARE,
 )
 
@@ -302,4 +311,31 @@ resource_belongs = deferred(
         RETURN NULL;
     """,
     pgtrigger.Insert | pgtrigger.UpdateOf("location_id", "category_id", "workspace_id"),
+)
+
+booking_of_series = deferred(
+    "of_series",
+    f"""
+        IF NEW.workspace_id IS DISTINCT FROM (
+            SELECT s.workspace_id FROM bookings_series s WHERE s.id = NEW.series_id
+        ) THEN
+            {refuse("booking_within_series", "a series stays in its workspace")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("series_id", "workspace_id"),
+    condition=pgtrigger.Q(new__series__isnull=False),
+)
+
+series_belongs = deferred(
+    "belongs",
+    f"""
+        IF NEW.workspace_id IS DISTINCT FROM (
+            SELECT r.workspace_id FROM bookings_resource r WHERE r.id = NEW.resource_id
+        ) THEN
+            {refuse("series_within_workspace", "a series stays in its resource''s workspace")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "workspace_id"),
 )

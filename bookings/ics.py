@@ -32,7 +32,7 @@ def _event(booking: Booking, line: Line) -> Event:
     event["location"] = vText(place)
     event.add("description", f"Booking {booking.reference}. {manage_url(booking)}")
     event.add("url", manage_url(booking))
-    event.add("status", _status(booking))
+    event.add("status", "CANCELLED" if line.cancelled_at else _status(booking))
     return event
 
 

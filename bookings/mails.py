@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from bookings import ics
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
-from bookings.models import Booking, Change
+from bookings.models import Booking, Change, Series
 from bookings.words import change_text, moment_text, window_text
 from config.kernel.money import Money
 from members.mail import notification
@@ -90,6 +90,48 @@ def cancellation(booking: Booking, reason: str, money: Shown | None = None) -> l
     """
     return _mail(
         "cancellation", booking, reason=reason, money=money, attachments=[_calendar(booking)]
+    )
+
+
+def series_booked(
+    series: Series, bookings: list[Booking], *, pay_by: dict[str, datetime]
+) -> list[Notification]:
+    """All of a series that is paid each: when, and the link to pay each by its deadline.
+
+    `pay_by` is by booking id; who is not in it owes nothing.
+    """
+    first, zone = bookings[0], ZoneInfo(series.resource.location.timezone)
+    told = [
+        {
+            "when": window_text(b.starts_at, b.ends_at, zone),
+            "total": str(b.total),
+            "url": pay_again_url(b) if str(b.pk) in pay_by else manage_url(b),
+            "pay_by": moment_text(pay_by[str(b.pk)], zone) if str(b.pk) in pay_by else "",
+        }
+        for b in bookings
+    ]
+    return _mail(
+        "series", first, once=str(series.pk), resource=series.resource.name, occurrences=told
+    )
+
+
+def pay_soon(booking: Booking, *, amount: Money, until: datetime) -> list[Notification]:
+    """A booking that is theirs and still to be paid; once."""
+    said: dict[str, Any] = {"amount": str(amount), "until": moment_text(until, _zone(booking))}
+    return _mail("pay_soon", booking, once="soon", pay_url=pay_again_url(booking), **said)
+
+
+def lines_cancelled(
+    booking: Booking, dropped: list[Shown], reason: str, money: Shown | None = None
+) -> list[Notification]:
+    """Some of its lines are given up, the others stand. `money` as in `cancellation`."""
+    return _mail(
+        "lines_cancelled",
+        booking,
+        dropped=_windows(booking, dropped),
+        reason=reason,
+        money=money,
+        attachments=[_calendar(booking)],
     )
 
 
@@ -267,6 +309,7 @@ def _about(booking: Booking) -> dict[str, Any]:
             "directions": line.resource.location.directions,
         }
         for line in booking.lines.select_related("resource__location")
+        if line.cancelled_at is None
     ]
     return {
         "booking": booking,

@@ -65,6 +65,14 @@ def moved(stories: Iterable[Story]) -> list[list[Moved]]:
     return [[_moved(wanted, places) for wanted in story] for story in stories]
 
 
+def given_up(stories: Iterable[Story]) -> list[list[str]]:
+    """For each story (the lines that were cancelled of a booking) what they were, as words."""
+    stories = list(stories)
+    ids = {line["resource"] for story in stories for line in story}
+    places = Resource.objects.select_related("location").in_bulk(ids) if ids else {}
+    return [[_where(_spot(line, places)) for line in story] for story in stories]
+
+
 def as_changed(lines: Iterable[Line], moves: Sequence[Moved]) -> list[Line]:
     """Copies of a booking's lines as they are to be: for showing, never saved."""
     after = {each.line_id: each for each in moves}

@@ -50,6 +50,17 @@ def is_free(policy: dict[str, Any], position: int, *, starts_at: datetime, now: 
     return terms[position].percent(starts_at, now) == 100
 
 
+def share_of(
+    policy: dict[str, Any], position: int, line: tuple[datetime, int], *, now: datetime
+) -> int:
+    """Minor units given back for one line of (starts_at, amount_minor), fees aside; half up."""
+    starts_at, amount = line
+    terms = terms_of(policy)
+    if position >= len(terms):
+        return amount if starts_at > now else 0
+    return round_half_up(Decimal(amount * terms[position].percent(starts_at, now)) / 100)
+
+
 def given_back(policy: dict[str, Any], lines: list[tuple[datetime, int]], *, now: datetime) -> int:
     """Minor units given back for lines of (starts_at, amount_minor), by their frozen terms.
 

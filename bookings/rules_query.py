@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from bookings.days import DAYS_SQL, days_from
 from bookings.hours import HOURS_SQL, hours_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from
@@ -22,7 +23,8 @@ RULES_SQL = f"""
            coalesce(r.cancel_free_hours, w.cancel_free_hours),
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
-           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{SEEN_BY_SQL},
+           coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{DAYS_SQL},
+           r.horizon_opens_at,{SEEN_BY_SQL},
            CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
@@ -40,7 +42,7 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices, seen_by, approval = row
+    *plain, free, partial, percent, fee, hours, prices, days, released_at, seen_by, approval = row
     terms = Terms(free, partial, percent, fee)
-    read = hours_from(hours), prices_from(prices), seen_by_from(seen_by), approval
-    return Rules(*[*plain, terms, *read])
+    known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
+    return Rules(*[*plain, *known, seen_by_from(seen_by), approval])

@@ -1,7 +1,7 @@
 """A workspace's home, a resource's week, and a booking's calendar file. All of them only read."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -125,7 +125,7 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
     choice = Choice(wish.day, wish.minutes, wish.quantity)
     picked = _picked(available, wish, choice)
     if picked is not None:
-        minutes = int(picked.window.duration.total_seconds() // 60)
+        minutes = rules.minutes_of(picked.window)
         choice = replace(choice, window=picked.window, minutes=minutes)
     return {
         "workspace": found.workspace,
@@ -138,9 +138,10 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
         "first": wish.first,
         "query": (query := _query(wish, choice)),
         "live_query": urlencode(query),
+        "stay": _stay(rules, picked),
         "hold_minutes": rules.hold_ttl_seconds // 60,
         "policy": _policy(rules, picked, now),
-        **turns(wish.first, rules, now.astimezone(rules.zone).date()),
+        **turns(wish.first, rules, now),
     }
 
 
@@ -151,13 +152,22 @@ def _picked(available: Availability, wish: Wish, choice: Choice) -> Picked | Non
         return None
     fits = longest_from(available, wish.start, choice)
     minutes = fits or choice.minutes
-    window = Window(wish.start, wish.start + timedelta(minutes=minutes))
+    window = rules.window_from(wish.start, minutes * 60)
     return Picked(
         window=window,
         quote=quote(rules, window, choice.quantity),
         slot=slot_at(available, wish.start, minutes, choice.quantity) if fits else None,
         shortened_from=choice.minutes if fits and fits < choice.minutes else 0,
     )
+
+
+def _stay(rules: Rules, picked: Picked | None) -> dict[str, date]:
+    """Where days count: the first date and the last of what is chosen."""
+    if rules.days is None or picked is None:
+        return {}
+    first = picked.window.start.astimezone(rules.zone).date()
+    count = rules.days_of(picked.window)
+    return {"first": first, "last": rules.days.last_date(first, count)}
 
 
 def _policy(rules: Rules, picked: Picked | None, now: datetime) -> str:

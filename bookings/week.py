@@ -7,16 +7,20 @@ once, twice or not at all, as they are.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bookings import week_days
 from bookings.availability import Availability, Slot, slots
+from bookings.days import Days
+from bookings.local_time import clock_text
 from bookings.rules import Rules, Window
+from bookings.week_days import day_lengths
+from bookings.week_rows import DAY_MINUTES, Row, moment_of, rows_of
 
 DAYS = 7
 _MOST_ROWS = 36
 _DAY = timedelta(days=1)
-_DAY_MINUTES = 24 * 60
 # Where the middle of the day begins and ends, in hours.
 _PARTS = (("Morning", 0, 12), ("Afternoon", 12, 17), ("Evening", 17, 24))
 
@@ -60,13 +64,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day: its cells for the grid, and how full it is, as a word and a class of the dot."""
+    """One day: its cells for the grid, how full it is as a word and a class of the dot, and a note
+    where its hours are not the usual ones."""
 
     date: date
     cells: list[Cell]
     fullness: str
     is_today: bool
     is_chosen: bool
+    note: str = ""
 
     @property
     def fullness_word(self) -> str:
@@ -102,6 +108,7 @@ class Week:
     is_coarse: bool
     as_of: datetime
     durations: list[int] = field(default_factory=list)
+    step_minutes: int = 0
 
     @property
     def is_closed(self) -> bool:
@@ -114,34 +121,34 @@ class Week:
 
 def range_of(first: date, zone: ZoneInfo) -> Window:
     """The seven local days from `first`, in real time."""
-    return Window(_at(first, 0, zone), _at(first + DAYS * _DAY, 0, zone))
+    return Window(moment_of(first, 0, zone), moment_of(first + DAYS * _DAY, 0, zone))
 
 
 def week(available: Availability, choice: Choice, first: date) -> Week:
     """Everything the resource page draws of a week."""
     rules = available.rules
     dates = [first + n * _DAY for n in range(DAYS)]
-    opens, closes = _open_minutes(available, dates)
-    unit = _unit(rules, opens, closes)
-    rows = range(opens, closes, unit)
+    rows, unit = _rows(available, dates)
     startable = slots(available, duration_seconds=rules.min_seconds, quantity=choice.quantity)
-    canvas = _Canvas(available, choice, rows, unit, _by_day(startable, rules.zone))
+    canvas = _Canvas(available, choice, rows, _by_day(startable, rules.zone))
     return Week(
         zone=rules.zone,
         days=[canvas.day(day) for day in dates],
         parts=_parts(available, choice),
-        hours=[_hour_label(minute) for minute in rows],
+        hours=[row.label for row in rows],
         unit_minutes=unit,
-        is_coarse=unit * 60 > rules.step_seconds,
+        is_coarse=rules.days is None and unit * 60 > rules.step_seconds,
         as_of=available.as_of,
         durations=durations(rules, choice.minutes),
+        step_minutes=DAY_MINUTES if rules.days else rules.step_seconds // 60,
     )
 
 
-def turns(first: date, rules: Rules, today: date) -> dict[str, date | None]:
+def turns(first: date, rules: Rules, now: datetime) -> dict[str, date | None]:
     """The weeks before and after, as far as there is anything to book."""
+    today = now.astimezone(rules.zone).date()
     before, after = first - DAYS * _DAY, first + DAYS * _DAY
-    last = today + timedelta(days=rules.horizon_days)
+    last = rules.latest_start(now).astimezone(rules.zone).date()
     return {
         "before": max(before, today) if first > today else None,
         "after": after if after <= last else None,
@@ -151,6 +158,8 @@ def turns(first: date, rules: Rules, today: date) -> dict[str, date | None]:
 
 def durations(rules: Rules, chosen: int) -> list[int]:
     """Minutes to choose from: every step at first, coarser further on, always the one chosen."""
+    if rules.days is not None:
+        return day_lengths(rules.days, chosen)
     step, longest = rules.step_seconds // 60, rules.max_seconds // 60
     found = {rules.min_seconds // 60, longest}
     minutes = rules.min_seconds // 60
@@ -164,7 +173,7 @@ def durations(rules: Rules, chosen: int) -> list[int]:
 def longest_from(available: Availability, start: datetime, choice: Choice) -> int:
     """The most minutes that can be had from `start`, at most those chosen; 0 when none can."""
     rules = available.rules
-    step = rules.step_seconds // 60
+    step = DAY_MINUTES if rules.days else rules.step_seconds // 60
     minutes = choice.minutes
     while minutes * 60 >= rules.min_seconds:
         found = slot_at(available, start, minutes, choice.quantity)
@@ -187,8 +196,7 @@ class _Canvas:
 
     available: Availability
     choice: Choice
-    rows: range
-    unit: int
+    rows: list[Row]
     startable: dict[date, list[Slot]]
 
     def day(self, day: date) -> Day:
@@ -196,31 +204,47 @@ class _Canvas:
         today = self.available.as_of.astimezone(zone).date()
         return Day(
             date=day,
-            cells=[self._cell(day, minute) for minute in self.rows],
+            cells=[self._cell(day, row) for row in self.rows],
             fullness=self._fullness(day),
             is_today=day == today,
             is_chosen=day == self.choice.day,
+            note=self._note(day),
         )
 
-    def _cell(self, day: date, minute: int) -> Cell:
+    def _note(self, day: date) -> str:
+        """What makes its hours other than usual: "closed: Christmas Day"."""
+        hours = self.available.rules.hours.on(day)
+        return hours.text if hours.source != "weekly" and hours.label else ""
+
+    def _cell(self, day: date, row: Row) -> Cell:
         zone = self.available.rules.zone
-        span = Window(_at(day, minute, zone), _at(day, minute + self.unit, zone))
+        span = row.on(day, zone)
+        if span is None:
+            return Cell("", CLOSED)
         slot = next(
             (s for s in self.startable.get(day, []) if span.start <= s.start < span.end), None
         )
         chosen = self.choice.window
         return Cell(
-            label=f"{slot.start.astimezone(zone):%H:%M}" if slot else _hour(minute),
-            state=FREE if slot else self._state(span),
+            label=clock_text(slot.start, zone) if slot else row.said,
+            state=FREE if slot else self._state(day, span),
             start=slot.start if slot else None,
-            chosen=chosen is not None and chosen.overlaps(span),
+            chosen=chosen is not None and self._is_chosen(day, span, chosen),
             first=chosen is not None and span.start <= chosen.start < span.end,
             now=span.start <= self.available.as_of < span.end,
         )
 
-    def _state(self, span: Window) -> str:
+    def _is_chosen(self, day: date, span: Window, chosen: Window) -> bool:
+        days = self.available.rules.days
+        if days is None:
+            return chosen.overlaps(span)
+        return chosen.start <= days.window(self.available.rules.zone, day, 1).start < chosen.end
+
+    def _state(self, day: date, span: Window) -> str:
         available, quantity = self.available, self.choice.quantity
-        if span.end <= span.start or not any(o.overlaps(span) for o in available.open):
+        if available.rules.days is not None:
+            return self._day_state(available.rules.days, day)
+        if not any(o.overlaps(span) for o in available.open):
             return CLOSED
         if span.start < available.rules.earliest_start(available.as_of):
             return PAST
@@ -230,10 +254,22 @@ class _Canvas:
         )
         return OPEN if free else TAKEN
 
+    def _day_state(self, days: Days, day: date) -> str:
+        if not week_days.is_open(self.available, day):
+            return CLOSED
+        if week_days.is_past(self.available, days, day):
+            return PAST
+        return OPEN if week_days.is_free(self.available, days, day, self.choice.quantity) else TAKEN
+
     def _fullness(self, day: date) -> str:
         """Of the time that could still be booked that day, how much is gone."""
         rules, now = self.available.rules, self.available.as_of
-        whole = Window(_at(day, 0, rules.zone), _at(day + _DAY, 0, rules.zone))
+        if rules.days is not None and self.startable.get(day):
+            return "free"
+        if rules.days is not None:
+            shut = self._day_state(rules.days, day) in {CLOSED, PAST}
+            return "shut" if shut else "full"
+        whole = Window(moment_of(day, 0, rules.zone), moment_of(day + _DAY, 0, rules.zone))
         rest = Window(max(whole.start, rules.earliest_start(now)), whole.end)
         opened = _overlap(self.available.open, rest)
         if not opened or rest.end <= rest.start:
@@ -276,16 +312,24 @@ def _by_day(found: Sequence[Slot], zone: ZoneInfo) -> dict[date, list[Slot]]:
 def _open_minutes(available: Availability, dates: Sequence[date]) -> tuple[int, int]:
     """The local minutes of the day between which something is open in this week."""
     zone = available.rules.zone
-    first, last = _DAY_MINUTES, 0
+    first, last = DAY_MINUTES, 0
     for opened in available.open:
         start, end = opened.start.astimezone(zone), opened.end.astimezone(zone)
         ends_at = end.hour * 60 + end.minute
         if start.date() != end.date():
             first = 0 if ends_at else min(first, start.hour * 60 + start.minute)
-            last = _DAY_MINUTES
+            last = DAY_MINUTES
         else:
             first, last = min(first, start.hour * 60 + start.minute), max(last, ends_at)
     return (first // 60 * 60, last) if first < last else (9 * 60, 17 * 60)
+
+
+def _rows(available: Availability, dates: Sequence[date]) -> tuple[list[Row], int]:
+    """The grid's rows and their height in minutes."""
+    rules = available.rules
+    opens, closes = _open_minutes(available, dates)
+    unit = DAY_MINUTES if rules.days else _unit(rules, opens, closes)
+    return rows_of(range(opens, closes, unit), dates, rules.zone, rules.days), unit
 
 
 def _unit(rules: Rules, opens: int, closes: int) -> int:
@@ -298,22 +342,3 @@ def _unit(rules: Rules, opens: int, closes: int) -> int:
             if (closes - opens) / unit <= _MOST_ROWS:
                 break
     return unit
-
-
-def _at(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    """A local minute of a day in real time; 1440 is the next midnight."""
-    days, minute = divmod(minute, _DAY_MINUTES)
-    local = time(minute // 60, minute % 60)
-    return datetime.combine(day + days * _DAY, local, tzinfo=zone).astimezone(_UTC)
-
-
-_UTC = ZoneInfo("UTC")
-
-
-def _hour(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
-def _hour_label(minute: int) -> str:
-    """Rows on the hour are labelled."""
-    return _hour(minute) if minute % 60 == 0 else ""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import formats, timezone
 
+from bookings.local_time import clock_text
 from bookings.models import Booking, Line, Resource
 from bookings.policy import Terms, terms_of
 from config.kernel.money import Money
@@ -15,9 +16,10 @@ from config.kernel.money import Money
 def window_text(start: datetime, end: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
     """ "Tue 8 Dec, 14:00–15:30, Auckland": in the location's zone, which is named unless told."""
     first, last = timezone.localtime(start, zone), timezone.localtime(end, zone)
-    text = f"{day_text(first)}, {first:%H:%M}–"
+    text = f"{day_text(first)}, {clock_text(first, zone)}–"
     same_day = first.date() == last.date()
-    text += f"{last:%H:%M}" if same_day else f"{day_text(last)}, {last:%H:%M}"
+    until = clock_text(last, zone)
+    text += until if same_day else f"{day_text(last)}, {until}"
     return f"{text}, {zone_text(zone)}" if named else text
 
 
@@ -45,7 +47,7 @@ def zone_text(zone: ZoneInfo) -> str:
 def moment_text(moment: datetime, zone: ZoneInfo) -> str:
     """ "Tue 8 Dec, 14:00, Auckland"."""
     local = timezone.localtime(moment, zone)
-    return f"{day_text(local)}, {local:%H:%M}, {zone_text(zone)}"
+    return f"{day_text(local)}, {clock_text(local, zone)}, {zone_text(zone)}"
 
 
 def policy_text(
@@ -103,9 +105,11 @@ def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime)
     if not booking.total_minor or not terms:
         return []
     found: dict[str, str] = {}
-    for each, line in zip(terms, lines, strict=False):
+    for line in lines:
+        if line.position >= len(terms):
+            continue
         text = policy_text(
-            each,
+            terms[line.position],
             booking.currency,
             starts_at=line.starts_at,
             zone=ZoneInfo(line.resource.location.timezone),

@@ -142,7 +142,8 @@ def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) 
 
     Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422).
     """
-    lines = {line.position: line for line in booking.lines.order_by("position")}
+    standing = booking.lines.filter(cancelled_at=None).order_by("position")
+    lines = {line.position: line for line in standing}
     wanted = [_line_of(lines, window, index) for index, window in enumerate(windows)]
     ids = {w.resource_id or line.resource_id for w, line in zip(windows, wanted, strict=True)}
     rules = rules_for(workspace_id=booking.workspace_id, resource_ids=ids)

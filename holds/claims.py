@@ -16,10 +16,11 @@ from bookings import lock_objects, policy
 from bookings.checks import check_window
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.limits import Booked
-from bookings.models import Booking, Line, Occupancy
+from bookings.models import Booking, Line, Occupancy, Series
 from bookings.pricing import Quote, quote
 from bookings.rules import Rules, Window
 from bookings.selectors import is_taken, rules_for
+from bookings.series import MOST as MOST_OF_SERIES
 from bookings.services import Move, event_for
 from bookings.states import AWAITING_APPROVAL, PENDING_PAYMENT
 from bookings.visibility import visible
@@ -37,6 +38,7 @@ from holds.subjects import Claimant, LineRequest
 from members.models import Workspace
 
 _LONGEST = timedelta(days=366)
+MOST_LINES = 20
 
 __all__ = ["Claimant", "LineRequest", "check_shape", "claim"]
 
@@ -51,6 +53,7 @@ class _Claim:
     actor: Actor
     ttl_seconds: int | None
     own: list[Hold]
+    series: Series | None = None
     rules: dict[UUID, Rules] = field(default_factory=dict)
     now: datetime = field(init=False)
     is_probed: bool = False
@@ -64,21 +67,23 @@ def claim(
     actor: Actor,
     token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
+    series: Series | None = None,
 ) -> Hold:
     """Hold every line, or none, for `ttl_seconds` (60 to 7200; default by resource, workspace).
 
     Must run inside a transaction, that of its idempotency record. With the token of an earlier
     live hold: the same lines return that hold; other lines replace it. Several tokens name several
-    holds of theirs, all of which are replaced.
+    holds of theirs, all of which are replaced. Of a `series` there may be more lines than usual.
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
     index of the line, BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen
     when a hold to be replaced has an open Checkout, which payments closes before it tries again.
     """
     locks.require_transaction()
-    check_shape(lines, ttl_seconds)
+    check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)
     tokens = [token] if isinstance(token, str) and token else list(token)
-    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, _named(workspace, tokens))
+    own = _named(workspace, tokens)
+    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, own, series)
     limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in request.own])
     _lock(request)
     if workspace.limits_bookings:
@@ -97,12 +102,14 @@ def _named(workspace: Workspace, tokens: list[str]) -> list[Hold]:
     return list(mine.order_by("booking_id"))
 
 
-def check_shape(lines: Sequence[LineRequest], ttl_seconds: int | None) -> None:
+def check_shape(
+    lines: Sequence[LineRequest], ttl_seconds: int | None, *, most: int = MOST_LINES
+) -> None:
     """What can be refused without looking anything up."""
     if not lines:
         raise InvalidInput("Name at least one line.", field="lines")
-    if len(lines) > 20:
-        raise InvalidInput("At most 20 lines can be held together.", field="lines")
+    if len(lines) > most:
+        raise InvalidInput(f"At most {most} lines can be held together.", field="lines")
     if ttl_seconds is not None and not 60 <= ttl_seconds <= 7200:
         raise InvalidInput("Give 60 to 7200 seconds.", field="ttl_seconds")
     for index, line in enumerate(lines):
@@ -277,6 +284,7 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         state=AWAITING_APPROVAL if approval else PENDING_PAYMENT,
         approval_ttl_seconds=approval,
         workspace=workspace,
+        series=request.series,
         member=who.member,
         email=who.email or (who.member.email if who.member else ""),
         name=who.name or (who.member.name if who.member else ""),

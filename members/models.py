@@ -147,6 +147,17 @@ class Workspace(models.Model):
         help_text="How long a member whose payment failed afterwards has to pay again.",
     )
 
+    series_paid_each = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Of a booking that repeats, each time is paid by itself before it takes place.",
+    )
+    series_pay_hours = models.PositiveIntegerField(
+        default=48,
+        db_default=48,
+        help_text="So many hours before the start it must be paid, else it is cancelled.",
+    )
+
     cancel_free_hours = models.PositiveIntegerField(
         default=24, help_text="Cancelling is free until so many hours before the start."
     )

@@ -27,7 +27,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
-from payments import admin_approval, admin_change, admin_otherwise
+from payments import admin_approval, admin_change, admin_dropping, admin_otherwise
 from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
@@ -179,9 +179,8 @@ class BookingAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
     actions_detail = (
-        "approve",
-        "decline",
-        "paid_otherwise", "ask_nothing", "move", "cancel", "refund", "complete", "no_show",
+        "approve", "decline", "paid_otherwise", "ask_nothing", "move", "cancel", "drop", "refund",
+        "complete", "no_show",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -190,7 +189,7 @@ class BookingAdmin(ReadOnlyAdmin):
 
     @display(description="what")
     def what(self, booking: Booking) -> str:
-        return lines_said(list(booking.lines.all()))
+        return lines_said([line for line in booking.lines.all() if not line.cancelled_at])
 
     @display(description="who")
     def who(self, booking: Booking) -> str:
@@ -254,6 +253,8 @@ class BookingAdmin(ReadOnlyAdmin):
                 if offered.path in wanted
                 else now == booking_states.CONFIRMED
                 if offered.path == "move"
+                else admin_dropping.is_offered(object_id)
+                if offered.path == "drop"
                 else money_back.has_something_left(object_id)
             )
         ]
@@ -320,6 +321,13 @@ class BookingAdmin(ReadOnlyAdmin):
                 ],
                 back=self.change_url(booking.pk),
             )
+
+        return self._ask(request, object_id, deed)
+
+    @action(description="Cancel a part…", permissions=["manage"], icon="content_cut")
+    def drop(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return admin_dropping.deed(request, booking, back=self.change_url(booking.pk))
 
         return self._ask(request, object_id, deed)
 

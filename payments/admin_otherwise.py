@@ -117,7 +117,7 @@ def ask_nothing(request: HttpRequest, booking: Booking, due: Due, *, back: str) 
 def _what_follows(booking: Booking, hold: Hold) -> list[str]:
     zone = booking.workspace.timezone
     if hold.state != ACTIVE:
-        return ["The booking is confirmed already; its payment had failed."]
+        return ["The booking is confirmed already, and still to be paid."]
     said = [f"What is held until {said_moment(hold.expires_at, zone)} is confirmed at once."]
     if hold.has_open_checkout:
         said.append(

@@ -199,6 +199,10 @@ def _amount(booking: Booking, standing: Standing, back: Back, now: datetime) -> 
         return back.amount_minor
     if back.how != POLICY:
         raise InvalidInput(f"One of {', '.join(CHOICES)}.", field="refund")
-    lines = booking.lines.order_by("position").values_list("starts_at", "amount_minor")
-    share = policy.given_back(booking.policy, list(lines), now=now)
+    # Of a line that was given up before, what was kept is kept.
+    lines = [
+        (line.starts_at, line.amount_minor if line.cancelled_at is None else 0)
+        for line in booking.lines.order_by("position")
+    ]
+    share = policy.given_back(booking.policy, lines, now=now)
     return min(left, max(0, share - standing.given_minor))

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from bookings.dropping import LINES_CANCELLED
 from bookings.links import manage_token
 from bookings.models import Booking, BookingEvent, Change
-from bookings.moved import Moved, moved
+from bookings.moved import Moved, given_up, moved
 from bookings.states import COMMITTED, WITHOUT_OCCUPANCIES
 from config.kernel import clock
 from config.kernel.money import Money
@@ -80,7 +81,8 @@ def after_change(hold: Hold, change: Change, verdict: str) -> dict[str, Any]:
     }
 
 
-def story(events: Sequence[BookingEvent]) -> Iterable[tuple[BookingEvent, list[Moved]]]:
-    """A booking's history, with what each change of it moved."""
+def story(events: Sequence[BookingEvent]) -> Iterable[tuple[BookingEvent, list[Moved] | list[str]]]:
+    """A booking's history, with what each change of it moved, and what was cancelled of it."""
     moves = moved(e.data.get("lines", []) if e.kind == RESCHEDULED else [] for e in events)
-    return zip(events, moves, strict=True)
+    gone = given_up(e.data["lines"] if e.kind == LINES_CANCELLED else [] for e in events)
+    return zip(events, [m or g for m, g in zip(moves, gone, strict=True)], strict=True)

@@ -117,7 +117,7 @@ class Choosing:
         """What has been chosen, if anything has."""
         if self.wish.start is None:
             return None
-        return Window(self.wish.start, self.wish.start + timedelta(minutes=self.wish.minutes))
+        return self.rules.window_from(self.wish.start, self.wish.minutes * 60)
 
     @cached_property
     def available(self) -> Availability:
@@ -131,7 +131,7 @@ class Choosing:
     @cached_property
     def longer(self) -> list[Longer]:
         """Later ends of the same start for as long as what follows is free."""
-        had = int(self.had.duration.total_seconds() // 60)
+        had = self.rules.minutes_of(self.had)
         later = [minutes for minutes in durations(self.rules, had) if minutes > had]
         if not later:
             return []
@@ -179,7 +179,7 @@ class Choosing:
         return Picked(self.line, window, told, as_credit)
 
     def _until(self, minutes: int) -> Window:
-        return Window(self.had.start, self.had.start + timedelta(minutes=minutes))
+        return self.rules.window_from(self.had.start, minutes * 60)
 
     def _available(self, around: Window) -> Availability:
         """Free but for others' time and for what the booking's other lines have."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from bookings.models import Booking, Occupancy
+from bookings.models import Booking, Occupancy, Series
 from bookings.selectors import rules_for
 from bookings.states import AWAITING_APPROVAL
 from config.kernel.context import Actor
@@ -79,6 +79,7 @@ def place(
     actor: Actor,
     token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
+    series: Series | None = None,
 ) -> Hold:
     """Claim inside the caller's transaction (see `holds.claims.claim`), itself within `placed`.
 
@@ -91,6 +92,7 @@ def place(
         actor=actor,
         token=token,
         ttl_seconds=ttl_seconds,
+        series=series,
     )
     connect.refuse_unless_charging(workspace, hold.booking.total_minor)
     return hold

@@ -22,7 +22,7 @@ from payments.errors import AlreadyPaid, PayAgainOver, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_due, lock_money
 from payments.models import Checkout, Due, Finding, Refund
 from payments.standing import standing_of_booking
-from payments.states import COMPLETE, CREATING, OPEN
+from payments.states import CAPTURE_FAILED, COMPLETE, CREATING, OPEN
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,8 @@ def _given_up(due_id: UUID) -> bool:
             )
             money.booking.refresh_from_db()
             _give_back(money)
-        _file(money, cancelled=is_theirs)
+        if not is_theirs or any(p.state == CAPTURE_FAILED for p in money.payments):
+            _file(money, cancelled=is_theirs)
         return is_theirs
 
 
@@ -149,12 +150,16 @@ def _file(money: LockedMoney, *, cancelled: bool) -> None:
     """Staff look at both: a slot given up for want of money, and an hour had without paying."""
     booking = money.booking
     reference, owed = booking.reference, money.due.amount
+    has_failed = any(p.state == CAPTURE_FAILED for p in money.payments)
+    why = f"the capture of {owed} failed and nobody paid again" if has_failed else (
+        f"{owed} was to be paid and was not paid"
+    )  # fmt: skip
     findings.file(
         kind="cancelled_unpaid" if cancelled else "taken_place_unpaid",
         severity=Finding.Severity.MEDIUM if cancelled else Finding.Severity.HIGH,
         subject_type="booking",
         subject_id=booking.pk,
-        summary=f"{reference}: the capture of {owed} failed and nobody paid again in time",
+        summary=f"{reference}: {why} in time",
         workspace=booking.workspace,
         evidence={
             "payments": [

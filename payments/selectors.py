@@ -14,7 +14,7 @@ from config.kernel.money import Money
 from payments.credits import SPENDING
 from payments.models import CreditEntry, Due, Payment, Refund
 from payments.standing import GIVEN_BACK
-from payments.states import CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
+from payments.states import CAPTURE_FAILED, CAPTURED, FAILED, PROCESSING, REFUND, SUCCEEDED, VOID
 from payments.unpaid import THEIRS, accepted
 
 
@@ -35,7 +35,7 @@ class Summary:
 
     @property
     def pay_again_until(self) -> datetime | None:
-        """The deadline of a booking whose capture failed, while nothing has been paid again."""
+        """The deadline of a booking that is theirs and still to be paid."""
         return self.pay_again.pay_again_until if self.pay_again else None
 
     @property
@@ -47,6 +47,11 @@ class Summary:
     def is_by_card(self) -> bool:
         """Whether what is paid came by card; what staff took by hand did not."""
         return not any(p.is_external for p in self.payments)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it is owed since a bank did not hand over what it had promised."""
+        return any(p.state == CAPTURE_FAILED for p in self.payments)
 
     @property
     def on_its_way(self) -> Money:
@@ -66,7 +71,7 @@ class Summary:
 
 
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """What each booking's money is, in five queries however many."""
+    """What each booking's money is, in six queries however many."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):
@@ -75,6 +80,7 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
     for refund in Refund.objects.select_related("due").filter(due__booking_id__in=found):
         refunds[refund.due.booking_id].append(refund)
     credit, returned = _credit(found)
+    owing = _owing(found)
     waived = dict(
         Due.objects.filter(booking_id__in=found, waived_minor__gt=0)
         .values_list("booking_id")
@@ -83,10 +89,17 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
     return {
         b.pk: replace(
             summary(b, found[b.pk], refunds[b.pk], credit.get(b.pk, 0), returned.get(b.pk, 0)),
+            pay_again=_still_owed(b, owing.get(b.pk), found[b.pk]),
             waived=Money(waived[b.pk], b.currency) if b.pk in waived else None,
         )
         for b in bookings
     }
+
+
+def _owing(booking_ids: Iterable[UUID]) -> dict[UUID, Due]:
+    """By booking: the due that has a deadline."""
+    late = Due.objects.filter(booking_id__in=list(booking_ids), pay_again_until__isnull=False)
+    return {due.booking_id: due for due in late}
 
 
 def _credit(booking_ids: Iterable[UUID]) -> tuple[dict[UUID, int], dict[UUID, int]]:
@@ -120,18 +133,20 @@ def summary(
         refunded=Money(given + returned_minor, booking.currency),
         payments=payments,
         refunds=refunds,
-        pay_again=due_again(booking, payments),
     )
 
 
 def due_again(booking: Booking, payments: Iterable[Payment]) -> Due | None:
-    """What is to be paid again since its capture failed: the booking's due, or that of a change."""
-    if booking.state not in THEIRS:
+    """What of a booking that is theirs is still to be paid by its deadline: its due, or that of a
+    change, whose capture failed or which is paid later (`Due.pay_again_until`).
+    """
+    return _still_owed(booking, _owing([booking.pk]).get(booking.pk), payments)
+
+
+def _still_owed(booking: Booking, due: Due | None, payments: Iterable[Payment]) -> Due | None:
+    if due is None or booking.state not in THEIRS:
         return None
-    payments = list(payments)
-    paid = {p.due_id for p in payments if accepted([p]) is not None}
-    owed = (p.due for p in payments if p.due_id not in paid)
-    return next((due for due in owed if due.pay_again_until is not None), None)
+    return None if accepted(p for p in payments if p.due_id == due.pk) else due
 
 
 def verdict_page(booking: Booking) -> str:

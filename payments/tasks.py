@@ -12,7 +12,7 @@ from celery import shared_task
 from config.kernel import clock
 from config.kernel.errors import DomainError
 from holds.models import Hold
-from payments import carrying, checkouts, connect, pay_again, refunding, settlement
+from payments import carrying, checkouts, connect, pay_again, pay_later, refunding, settlement
 from payments.credits import expire_due
 from payments.making_good import services as making_good
 from payments.models import Checkout, Incident, Signal
@@ -92,6 +92,7 @@ def sweep() -> dict[str, int]:
         "payments": (carrying.carry_out, partial(carrying.due_for_a_try, limit=_BATCH)),
         "refunds": (refunding.carry_out, partial(refunding.due_for_a_try, limit=_BATCH)),
         "accounts": (connect.look, partial(connect.due_for_a_look, limit=_BATCH)),
+        "soon": (pay_later.remind, partial(pay_later.to_remind, limit=_BATCH)),
         "unpaid": (pay_again.give_up, partial(pay_again.overdue, limit=_BATCH)),
     }
     end, done = time.monotonic() + _LONGEST_SWEEP_SECONDS, {}

@@ -78,7 +78,7 @@ def shown(bookings: Sequence[Booking], now: datetime) -> list[Shown]:
     return [
         Shown(
             booking=booking,
-            lines=(lines := list(booking.lines.all())),
+            lines=(lines := [line for line in booking.lines.all() if not line.cancelled_at]),
             hold=(hold := own_hold(booking)),
             waiting=waiting.get(booking.pk),
             money=money[booking.pk],

@@ -7,15 +7,19 @@ from payments import (
     views_again,
     views_change,
     views_changed,
+    views_dropping,
     views_mine,
     views_money_back,
     views_pay_again,
     views_rebook,
+    views_series,
 )
 
 app_name = "payments"
 urlpatterns = [
     path("w/<slug:slug>/<slug:resource_slug>/hold/", views.place, name="place"),
+    path("w/<slug:slug>/<slug:resource_slug>/repeat/", views_series.repeat, name="repeat"),
+    path("series/<str:token>/", views_series.booked, name="series"),
     path("hold/<str:token>/pay/", views.pay, name="pay"),
     path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
     path("return/<str:token>/", views.after_paying, name="return"),
@@ -28,5 +32,7 @@ urlpatterns = [
     path("b/<str:token>/", views_mine.manage, name="manage"),
     path("b/<str:token>/change/", views_change.change, name="change"),
     path("b/<str:token>/cancel/", views_money_back.cancel, name="cancel"),
+    path("b/<str:token>/cancel-lines/", views_dropping.cancel_lines, name="cancel_lines"),
+    path("b/<str:token>/cancel-rest/", views_dropping.cancel_rest, name="cancel_rest"),
     path("b/<str:token>/receipts/<uuid:receipt_id>/", views_money_back.receipt, name="receipt"),
 ]

@@ -118,7 +118,7 @@ def _choices(truth: Shown, found: Choosing, now: datetime) -> dict[str, Any]:
         "first": found.wish.first,
         "policy": _policy(truth, found, now),
         "hold_minutes": found.rules.hold_ttl_seconds // 60,
-        **turns(found.wish.first, found.rules, now.astimezone(found.rules.zone).date()),
+        **turns(found.wish.first, found.rules, now),
     }
 
 

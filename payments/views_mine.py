@@ -17,6 +17,7 @@ from payments.changed import story
 from payments.credit_selectors import purses
 from payments.receipts import of_booking
 from payments.rescheduling import is_movable
+from payments.series import has_rest
 from payments.truth import Shown, mine, one
 
 
@@ -49,8 +50,18 @@ def manage(request: HttpRequest, token: str) -> HttpResponse:
         "can_change": _can_change(truth, now),
         "is_movable": any(is_movable(booking, line, now) for line in truth.lines),
         "can_cancel": booking.state == CONFIRMED and booking.starts_at > now,
+        "droppable": _droppable(truth, now),
+        "has_rest": has_rest(booking, truth.lines, now),
     }
     return render(request, "payments/manage.html", words)
+
+
+def _droppable(truth: Shown, now: datetime) -> frozenset[int]:
+    """Positions of lines that can be cancelled while the others stand."""
+    is_open = truth.state == CONFIRMED and truth.money.pay_again is None
+    if not is_open or len(truth.lines) < 2:
+        return frozenset()
+    return frozenset(line.position for line in truth.lines if line.starts_at > now)
 
 
 def _can_change(truth: Shown, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from django.core.cache import cache
 
 from config.embedded import sandbox as embedded_sandbox
 from tests.servers import servers
-from tests.support import background, flush
+from tests.support import flush
 from tests.support.instances import Fleet, Starter
 from tests.support.sandbox import SandboxClient
 
@@ -33,14 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(fitting, len(LONG))
 
     items.sort(key=turn)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """What the slowest test waits for starts at once, where one process runs everything."""
-    names = {item.name for item in session.items}
-    is_alone = not hasattr(session.config, "workerinput") and not session.config.option.numprocesses
-    if is_alone and len(names) > 50 and "test_fast_tables_equal_those_of_the_migrations" in names:
-        background.begin_migrating()
 
 
 @pytest.fixture(autouse=True)

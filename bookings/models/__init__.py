@@ -9,6 +9,8 @@ from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
+from bookings.models.series import Series
+from bookings.models.timetables import HolidayCalendar, OpeningException, Season
 from bookings.models.visibility import ResourceGroup
 
 __all__ = [
@@ -21,11 +23,15 @@ __all__ = [
     "BookingLimit",
     "Category",
     "Change",
+    "HolidayCalendar",
     "Line",
     "Location",
     "Occupancy",
+    "OpeningException",
     "OpeningHours",
     "PriceRule",
     "Resource",
     "ResourceGroup",
+    "Season",
+    "Series",
 ]

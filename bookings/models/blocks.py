@@ -17,11 +17,19 @@ from members.models import Member, Workspace
 class Block(models.Model):
     """Time in which a resource, or some units of a pool, cannot be booked anew (INV-4)."""
 
+    class Kind(models.TextChoices):
+        CLOSURE = "closure", "Closure"
+        MAINTENANCE = "maintenance", "Maintenance"
+        EVENT = "event", "Private event"
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="blocks")
     resource = models.ForeignKey(Resource, on_delete=models.PROTECT, related_name="blocks")
     during = DateTimeRangeField()
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
+    kind = models.CharField(
+        max_length=11, choices=Kind, default=Kind.CLOSURE, db_default=Kind.CLOSURE
+    )
     reason = models.CharField(max_length=200)
     created_by = models.ForeignKey(Member, on_delete=models.PROTECT, null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -31,6 +39,9 @@ class Block(models.Model):
         constraints = [
             *window_checks("block"),
             models.CheckConstraint(name="block_quantity", condition=Q(quantity__gte=1)),
+            models.CheckConstraint(
+                name="block_kind", condition=Q(kind__in=["closure", "maintenance", "event"])
+            ),
         ]
         indexes = [GistIndex("resource", "during", name="block_resource_during")]
 

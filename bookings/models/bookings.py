@@ -8,6 +8,7 @@ from django.db.models.functions import Upper
 
 from bookings import guards
 from bookings.models.resources import Resource
+from bookings.models.series import Series
 from bookings.states import BOOKING_STATES
 from config.kernel.ids import new_id, new_reference
 from config.kernel.money import Money
@@ -46,6 +47,10 @@ class Booking(models.Model):
     )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    series = models.ForeignKey(
+        Series, on_delete=models.PROTECT, null=True, blank=True, related_name="bookings",
+        db_index=False,
+    )  # fmt: skip
     created_at = models.DateTimeField()
     approval_ttl_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text="Staff approve it first, within so long; null: nobody."
@@ -60,6 +65,7 @@ class Booking(models.Model):
         triggers = [
             BOOKING_STATES.trigger(),
             guards.booking_agrees,
+            guards.booking_of_series,
             *undeletable("booking_is_history"),
         ]
         constraints = [
@@ -79,6 +85,7 @@ class Booking(models.Model):
             models.Index(fields=["workspace", "-created_at", "-id"], name="booking_newest"),
             models.Index("member", "starts_at", name="booking_of_member"),
             models.Index(Upper("email"), name="booking_of_email", condition=~Q(email="")),
+            models.Index("series", name="booking_of_series", condition=Q(series__isnull=False)),
             models.Index("starts_at", name="booking_reminders", condition=Q(state="confirmed")),
         ]
 
@@ -111,6 +118,9 @@ class Line(models.Model):
     quantity = models.PositiveIntegerField(default=1)
     amount_minor = models.PositiveBigIntegerField()
     price = models.JSONField(default=list, help_text="The parts that add up to the amount.")
+    cancelled_at = models.DateTimeField(
+        null=True, blank=True, help_text="Given up while the rest of its booking stands."
+    )
 
     class Meta:
         ordering = ["position"]

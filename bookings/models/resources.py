@@ -1,5 +1,7 @@
 """What can be booked, and the rules that a window must keep."""
 
+from datetime import time
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -28,6 +30,10 @@ class Resource(models.Model):
         PUBLIC = "public", "Everybody"
         MEMBERS = "members", "Members: whoever is signed in"
         GROUPS = "groups", "Members of the groups below"
+
+    class Unit(models.TextChoices):
+        TIME = "time", "Time: any start on the step"
+        DAY = "day", "Days or nights: from check-in to check-out"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="resources")
@@ -66,6 +72,30 @@ class Resource(models.Model):
     notice_seconds = models.PositiveIntegerField(default=0, help_text="How long before the start.")
     horizon_days = models.PositiveIntegerField(
         default=90, validators=[MinValueValidator(1), MaxValueValidator(730)]
+    )
+    horizon_opens_at = models.TimeField(
+        "released at",
+        null=True,
+        blank=True,
+        help_text="The time of day at which the next day can be booked; blank: from minute to "
+        "minute.",
+    )
+    # By the clock, or by days and nights: then step and durations by the clock do not count.
+    booking_unit = models.CharField(
+        "booked by", max_length=4, choices=Unit, default=Unit.TIME, db_default=Unit.TIME
+    )
+    day_starts_at = models.TimeField("check-in", default=time(15), db_default=time(15))
+    day_ends_at = models.TimeField(
+        "check-out",
+        default=time(11),
+        db_default=time(11),
+        help_text="At or before check-in: on the next day.",
+    )
+    min_days = models.PositiveSmallIntegerField(
+        "shortest, in days or nights", default=1, db_default=1
+    )
+    max_days = models.PositiveSmallIntegerField(
+        "longest, in days or nights", default=14, db_default=14
     )
     hold_ttl_seconds = models.PositiveIntegerField(
         null=True,
@@ -115,6 +145,14 @@ class Resource(models.Model):
                     step_seconds__gt=0, min_seconds__gt=0, max_seconds__gte=F("min_seconds")
                 ),
                 violation_error_message="The longest duration is shorter than the shortest.",
+            ),
+            models.CheckConstraint(
+                name="resource_days_in_order",
+                condition=Q(min_days__gte=1, max_days__gte=F("min_days"), max_days__lte=365),
+                violation_error_message="Give 1 to 365 days, the longest not below the shortest.",
+            ),
+            models.CheckConstraint(
+                name="resource_booking_unit", condition=Q(booking_unit__in=["time", "day"])
             ),
             models.CheckConstraint(
                 name="resource_cancel_terms_whole",

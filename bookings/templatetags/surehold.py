@@ -9,6 +9,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.lengths import duration_text, length_text
+from bookings.local_time import clock_text
+from bookings.rules import Rules, Window
 from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
@@ -34,6 +37,7 @@ EVENT_WORDS = {
     "completed": "Took place",
     "no_show": "Marked as not attended",
     "rescheduled": "Moved",
+    "lines_cancelled": "Cancelled in part:",
     "change_held": "Another time held",
     "change_released": "The other time let go: it stayed as it was",
     "change_expired": "The other time was not paid for: it stayed as it was",
@@ -77,23 +81,22 @@ def window(start: datetime, end: datetime, zone: str | ZoneInfo) -> SafeString:
 @register.simple_tag
 def moment(at: datetime, zone: str | ZoneInfo) -> SafeString:
     """ "Tue 8 Dec, 14:02" as a time element, in the zone given."""
-    local = timezone.localtime(at, _zone(zone))
-    return format_html(
-        '<time datetime="{}">{}, {}</time>', at.isoformat(), day_text(local), f"{local:%H:%M}"
-    )
+    local, said = timezone.localtime(at, _zone(zone)), clock_text(at, _zone(zone))
+    return format_html('<time datetime="{}">{}, {}</time>', at.isoformat(), day_text(local), said)
 
 
 @register.simple_tag
 def time_at(at: datetime, zone: str | ZoneInfo) -> SafeString:
     """ "14:02" as a time element."""
     local = timezone.localtime(at, _zone(zone))
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(), f"{local:%H:%M}")
+    said = clock_text(local, _zone(zone))
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), said)
 
 
 @register.simple_tag
 def clock_time(at: datetime, zone: str | ZoneInfo) -> str:
-    """ "14:02", bare."""
-    return f"{timezone.localtime(at, _zone(zone)):%H:%M}"
+    """ "14:02", bare; "02:30 (summer time)" where it comes twice."""
+    return clock_text(at, _zone(zone))
 
 
 @register.simple_tag
@@ -102,7 +105,7 @@ def soonest(at: datetime, zone: str | ZoneInfo, now: datetime) -> str:
     local, today = (timezone.localtime(t, _zone(zone)) for t in (at, now))
     days = (local.date() - today.date()).days
     named = {0: "Today ", 1: "Tomorrow "}.get(days, f"{day_text(local)}, ")
-    return f"{named}{local:%H:%M}"
+    return f"{named}{clock_text(at, _zone(zone))}"
 
 
 @register.filter
@@ -113,20 +116,19 @@ def zone_name(zone: str | ZoneInfo) -> str:
 @register.filter
 def duration(value: timedelta | int) -> str:
     """ "45 min", "1 h", "1 h 30 min", "2 days" from seconds or a timedelta."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    minutes = int(seconds) // 60
-    if minutes >= 2 * 1440 and minutes % 1440 == 0:
-        return f"{minutes // 1440} days"
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h"] if hours else []
-    parts += [f"{minutes} min"] if minutes or not hours else []
-    return " ".join(parts)
+    return duration_text(value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 @register.filter
 def minutes(value: int) -> str:
     """The same from minutes."""
     return duration(int(value) * 60)
+
+
+@register.filter
+def lasting(value: int | Window, rules: Rules) -> str:
+    """The same from minutes or a window, in nights or days where the resource is booked by them."""
+    return length_text(rules, value if isinstance(value, Window) else timedelta(minutes=value))
 
 
 @register.filter

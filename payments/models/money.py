@@ -39,7 +39,9 @@ class Due(models.Model):
     )
     settled_at = models.DateTimeField(null=True, blank=True)
     pay_again_until = models.DateTimeField(
-        null=True, blank=True, help_text="The capture failed; until then the slot is kept."
+        null=True,
+        blank=True,
+        help_text="Theirs, and to be paid by then: a capture failed, or it is paid later.",
     )
 
     class Meta:

@@ -24,8 +24,9 @@ _BOOKED = """
     SELECT l.id, l.resource_id, l.booking_id, l.starts_at, l.ends_at, l.quantity,
            r.capacity, r.mode, r.name, r.workspace_id
     FROM bookings_resource r
-    JOIN bookings_line l ON l.resource_id = r.id
-      AND l.starts_at >= %(since)s - make_interval(secs => greatest(r.max_seconds, 2678400))
+    JOIN bookings_line l ON l.resource_id = r.id AND l.cancelled_at IS NULL
+      AND l.starts_at >= %(since)s - make_interval(
+          secs => greatest(r.max_seconds, r.max_days * 90000, 2678400))
       AND l.starts_at < %(until)s AND l.ends_at > %(since)s
     JOIN bookings_booking b ON b.id = l.booking_id
       AND b.state IN ('confirmed', 'completed', 'no_show')
@@ -78,6 +79,7 @@ _STILL = """
     JOIN bookings_booking a ON a.id = one.booking_id
     JOIN bookings_booking b ON b.id = two.booking_id
     WHERE one.id = %(one)s AND two.id = %(two)s
+      AND one.cancelled_at IS NULL AND two.cancelled_at IS NULL
       AND a.state IN ('confirmed', 'completed', 'no_show')
       AND b.state IN ('confirmed', 'completed', 'no_show')
 """

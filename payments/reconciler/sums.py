@@ -32,7 +32,8 @@ SUM_DIFFERS = "sum_differs"
 #                            policy must not be more than its share
 # in flight                  + refunds asked for, as far as a bank has not taken the money back;
 #                            + credit put aside for a payment under way; − captures under way,
-#                            − what a failed capture left to be paid again
+#                            − what a failed capture left to be paid again,
+#                            or what is to be paid by a deadline
 #
 # A change's due stands when the change is made; before, it is like a booking that is not paid yet.
 # What was given back since a change made its booking cheaper is no longer part of what was paid.
@@ -44,6 +45,7 @@ _SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
                d.waived_minor AS waived,
+               d.pay_again_until IS NOT NULL AS is_awaited,
                CASE WHEN c.id IS NULL OR c.state = 'committed' THEN b.state
                     WHEN c.state = 'pending' THEN 'pending_payment' ELSE c.state END AS state,
                b.reference, b.policy, b.ended_at
@@ -150,7 +152,8 @@ _SUMS = f"""
                             THEN (l.terms ->> 'partial_percent')::int
                        ELSE 0 END + 50) / 100), 0) AS share
             FROM (
-                SELECT amount_minor, starts_at, page.policy -> 'lines' -> (
+                SELECT CASE WHEN cancelled_at IS NULL THEN amount_minor ELSE 0 END AS amount_minor,
+                       starts_at, page.policy -> 'lines' -> (
                     row_number() OVER (ORDER BY position) - 1)::int AS terms
                 FROM bookings_line WHERE booking_id = page.booking_id
             ) l
@@ -209,7 +212,8 @@ _SUMS = f"""
                                AND p.state IN ('created', 'processing', 'authorised'))))
                  THEN credit_spent ELSE 0 END
                - CASE WHEN NOT stands THEN 0 WHEN capturing > 0 THEN capturing
-                 WHEN has_failed AND accepted = 0 THEN greatest(owed + giving_back - has, 0)
+                 WHEN (has_failed OR is_awaited) AND accepted = 0
+                 THEN greatest(owed + giving_back - has, 0)
                  ELSE 0 END
                AS in_flight
         FROM owing

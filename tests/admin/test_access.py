@@ -142,6 +142,11 @@ def test_history_is_read_only_for_everyone(as_role: SignIn, room: Resource, role
     assert browser.get(delete(room.workspace)).status_code == 403
 
 
+HOURS_FORMS = {
+    f"{name}-{count}_FORMS": "0"
+    for name in ("openingexceptions", "seasons", "holidaycalendars")
+    for count in ("TOTAL", "INITIAL")
+}
 RESOURCE = {
     "is_active": "on",
     "mode": "exclusive",
@@ -164,6 +169,12 @@ RESOURCE = {
     "opening_hours-INITIAL_FORMS": "0",
     "allowed_groups-TOTAL_FORMS": "0",
     "allowed_groups-INITIAL_FORMS": "0",
+    **HOURS_FORMS,
+    "booking_unit": "time",
+    "day_starts_at": "15:00",
+    "day_ends_at": "11:00",
+    "min_days": "1",
+    "max_days": "14",
     "price_rules-TOTAL_FORMS": "0",
     "price_rules-INITIAL_FORMS": "0",
 }

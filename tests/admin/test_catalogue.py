@@ -9,7 +9,7 @@ import pytest
 from bookings.models import Block, Location, Resource
 from tests.admin.conftest import SignIn
 from tests.admin.support import add, change, confirmed, deed, delete, place
-from tests.admin.test_access import RESOURCE
+from tests.admin.test_access import HOURS_FORMS, RESOURCE
 from tests.factories import BlockFactory, at, make_pool, make_room
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +129,8 @@ def test_a_slug_that_is_taken_is_a_form_error(as_role: SignIn, room: Resource) -
     assert errors(page)
     data = {"workspace": str(room.workspace_id), "name": "x", "slug": room.location.slug,
             "timezone": "Nowhere/Land", "address": "", "directions": "",
-            "opening_hours-TOTAL_FORMS": "0", "opening_hours-INITIAL_FORMS": "0"}  # fmt: skip
+            "opening_hours-TOTAL_FORMS": "0", "opening_hours-INITIAL_FORMS": "0",
+            **HOURS_FORMS}  # fmt: skip
     assert "timezone" in errors(as_role("manager").post(add(Location), data))
 
 
@@ -140,16 +141,17 @@ def test_resources_with_history_are_not_deleted(as_role: SignIn, room: Resource)
 # --- Blocks -------------------------------------------------------------------------------------
 
 
-def block_form(room: Resource, start: datetime, end: datetime) -> dict[str, str]:
+def block_form(room: Resource, start: datetime, end: datetime) -> dict[str, Any]:
     """Times as typed: in the room's own zone."""
     first, last = start.astimezone(AUCKLAND), end.astimezone(AUCKLAND)
     return {
-        "resource": str(room.pk),
+        "resources": [str(room.pk)],
         "start_0": f"{first:%Y-%m-%d}",
         "start_1": f"{first:%H:%M}",
         "end_0": f"{last:%Y-%m-%d}",
         "end_1": f"{last:%H:%M}",
-        "quantity": "1",
+        "quantity": "",
+        "kind": "maintenance",
         "reason": "Deep cleaning",
     }
 
@@ -164,8 +166,13 @@ def test_a_block_is_placed_in_the_rooms_own_time(as_role: SignIn, room: Resource
 
 def test_bookings_under_a_block_are_listed_and_stay(as_role: SignIn, room: Resource) -> None:
     booking = confirmed(room, 10)
-    form = block_form(room, at(9), at(12))
-    page = as_role("manager").post(add(Block), form, follow=True).content.decode()
+    browser, form = as_role("manager"), block_form(room, at(9), at(12))
+    listed = browser.post(add(Block), form)
+    assert "It would lie over 1 booking" in str(errors(listed))
+    assert change(booking) in listed.content.decode()
+    assert not Block.objects.exists(), "nothing is placed before it has been agreed to"
+    form |= {"seen": str(booking.pk), "confirmed": "on"}
+    page = browser.post(add(Block), form, follow=True).content.decode()
     assert "The block lies over 1 booking that was made before" in page
     assert change(booking) in page
     booking.refresh_from_db()
@@ -184,7 +191,7 @@ def test_a_block_is_not_moved_but_may_be_lifted(as_role: SignIn, room: Resource)
     block = BlockFactory(resource=room)
     before = block.during
     browser = as_role("manager")
-    browser.post(change(block), {"reason": "Painting", "quantity": "7"})
+    browser.post(change(block), {"reason": "Painting", "quantity": "7", "kind": "event"})
     block.refresh_from_db()
     assert (block.reason, block.quantity) == ("Painting", 1)
     assert (block.during.lower, block.during.upper) == before

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -157,12 +158,16 @@ def test_with_a_duration_there_are_starts_with_prices(api: Api, room: Resource) 
     query = day(room, 10, 12, duration="60", step="30")
     body = api.get(f"/resources/{room.id}/availability", **query).json()
     price = {"amount_minor": 4500, "currency": "NZD"}
+    auckland = ZoneInfo("Pacific/Auckland")
     assert body["slots"] == [
         {
             "start": rfc3339(at(hour)),
             "end": rfc3339(at(hour + 1)),
             "remaining": 1,
             "price": price,
+            "local_start": at(hour).astimezone(auckland).isoformat(),
+            "label": None,
+            "days": None,
         }
         for hour in (10, 10.5, 11, 11.5)
     ]

@@ -145,6 +145,8 @@ def test_the_days_that_the_clocks_change_have_their_hours(client: Client) -> Non
         starts = words.split("Morning")[-1].split("Afternoon")[0].split()
         assert ("02:00" not in starts) is skipped
         assert starts.count("02:00") == (2 if twice else 0 if skipped else 1)
+        assert ("02:00 (summer time)" in words) is twice
+        assert ("02:00 (standard time)" in words) is twice
 
 
 def test_the_week_costs_the_same_queries_however_full_it_is(

@@ -328,3 +328,13 @@ def test_a_request_paid_by_card_and_credit(sandbox: SandboxClient, answer):
     else:
         assert (balance, state, said) == (2000, "voided", "released")
     assert_even(held)
+
+
+def test_a_series_of_what_staff_approve_is_asked_for_together():
+    from payments import series
+
+    room = make_room(needs_approval=True)
+    room.workspace.series_paid_each = True
+    assert not series.is_paid_each(room)
+    room.needs_approval = False
+    assert series.is_paid_each(room)

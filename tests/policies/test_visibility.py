@@ -136,6 +136,7 @@ def test_pages_show_each_what_is_theirs(club):
             page = f"/w/{room.workspace.slug}/{each.slug}/"
             assert client.get(page).status_code == status
             assert client.get(page + "week/", headers={"HX-Request": "true"}).status_code == status
+            assert client.get(page + "repeat/").status_code == status
             assert (each.name in home) == (each in seen)
             if status == 404:
                 assert client.post(page + "hold/").status_code in {303, 404}

@@ -1,6 +1,5 @@
-"""dj-stripe's own migrations take half a minute: they run beside the suite's first tests."""
+"""Commands of the product's on databases of their own, beside the one that the suite uses."""
 
-import atexit
 import os
 import subprocess
 import sys
@@ -9,9 +8,6 @@ import psycopg
 
 from config.embedded.run import PROJECT
 from tests.servers import servers
-
-DATABASE = "surehold_slow"
-_process: subprocess.Popen[bytes] | None = None
 
 
 def create(database: str) -> None:
@@ -39,23 +35,6 @@ def manage(command: str, database: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-
-
-def begin_migrating() -> None:
-    """Start all migrations, the plain way, in a database of their own."""
-    global _process
-    create(DATABASE)
-    _process = manage("migrate", DATABASE)
-    atexit.register(_process.kill)
-
-
-def migrated() -> str:
-    """The name of the database, once all migrations have run there."""
-    if _process is None:
-        begin_migrating()
-    assert _process is not None
-    done(_process)
-    return DATABASE
 
 
 def done(process: subprocess.Popen[bytes]) -> None:

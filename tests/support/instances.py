@@ -19,6 +19,7 @@ from tests.servers import servers
 
 READY_SECONDS = 40.0
 _numbers = itertools.count(1)
+_ports = itertools.count(1)
 
 
 @dataclass
@@ -28,9 +29,12 @@ class Instance:
     kind: str
     env: dict[str, str]
     port: int = 0
+    is_plain: bool = False
     name: str = ""
     child: Child | None = None
     logs: list[Path] = field(default_factory=list)
+    is_as_started: bool = True  # nobody has killed or paused it
+    read_until: int = 0  # what its log had when this test got it
 
     @property
     def url(self) -> str:
@@ -88,10 +92,12 @@ class Instance:
     def kill(self) -> None:
         """SIGKILL every process of it at once, as the out-of-memory killer or a power cut does."""
         assert self.child is not None
+        self.is_as_started = False
         self._signal(signal.SIGKILL)
         self.child.process.wait(10)
 
     def pause(self) -> None:
+        self.is_as_started = False
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -106,7 +112,24 @@ class Instance:
             servers().run.children.remove(self.child)
 
     def log(self) -> str:
+        """What it said since this test got it."""
+        return self._said()[self.read_until :]
+
+    def _said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.logs)
+
+    def is_fit_for_another(self) -> bool:
+        """Whether it is as good as new: only a plain web process keeps nothing of a test."""
+        running = self.child is not None and self.child.running()
+        return self.kind == "web" and self.is_plain and self.is_as_started and running
+
+    def begin_anew(self) -> None:
+        self.read_until = len(self._said())
+
+
+# Plain web processes that earlier tests of this session have left running: to start one costs
+# seconds, and it keeps nothing but its connections.
+_idle: list[Instance] = []
 
 
 class Fleet:
@@ -116,22 +139,34 @@ class Fleet:
         self.members: list[Instance] = []
 
     def start(self, kind: str, count: int, env: dict[str, str] | None = None) -> list[Instance]:
-        new = [self._make(kind, env or {}) for _ in range(count)]
+        found = _left_over(count) if kind == "web" and not env else []
+        new = [_made(kind, env or {}) for _ in range(count - len(found))]
+        self.members += [*found, *new]
         for instance in new:
             instance.launch()
         for instance in new:
             instance.wait()
-        return new
-
-    def _make(self, kind: str, env: dict[str, str]) -> Instance:
-        port = servers().run.port(f"{kind}-{len(self.members) + 1}") if kind == "web" else 0
-        instance = Instance(kind, {**environment(), **_address(port), **env}, port)
-        self.members.append(instance)
-        return instance
+        return [*found, *new]
 
     def close(self) -> None:
         for instance in reversed(self.members):
-            instance.stop()
+            if instance.is_fit_for_another():
+                _idle.append(instance)
+            else:
+                instance.stop()
+
+
+def _left_over(count: int) -> list[Instance]:
+    found = [_idle.pop() for _ in range(min(count, len(_idle)))]
+    for instance in found:
+        instance.begin_anew()
+    return [instance for instance in found if instance.is_fit_for_another()]
+
+
+def _made(kind: str, env: dict[str, str]) -> Instance:
+    port = servers().run.port(f"{kind}-{next(_ports)}") if kind == "web" else 0
+    plain = {**environment(), **_address(port)}
+    return Instance(kind, {**plain, **env}, port, is_plain=not env)
 
 
 Starter = Callable[..., list[Instance]]

@@ -1,0 +1,187 @@
+"""When a booking repeats: a rule of RFC 5545, read in the local time of the place.
+
+What repeats is the hour on the wall; each occurrence lasts as many real hours as the first. A local
+time that the clocks skip on some day is not offered that day.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+from bookings.availability import Availability, availability, is_free
+from bookings.checks import broken_rules
+from bookings.pricing import quote
+from bookings.rules import Rules, Window
+from config.kernel.errors import InvalidInput
+from config.kernel.money import Money
+
+MOST = 60
+_FARTHEST = timedelta(days=740)
+_MOMENT = "%Y%m%dT%H%M%S"
+_NUMBERS = r"-?[0-9]{1,3}(,-?[0-9]{1,3})*"
+_DAYS = r"[+-]?[0-9]{0,2}(MO|TU|WE|TH|FR|SA|SU)"
+_NOTHING = re.compile(r"(?!)")
+_PART = {
+    name: re.compile(pattern, re.ASCII)
+    for name, pattern in {
+        "FREQ": "DAILY|WEEKLY|MONTHLY|YEARLY",
+        "INTERVAL": "[1-9][0-9]{0,2}",
+        "COUNT": "[1-9][0-9]{0,3}",
+        "UNTIL": "[0-9]{8}(T[0-9]{6}Z?)?",
+        "BYDAY": f"{_DAYS}(,{_DAYS})*",
+        "BYMONTHDAY": _NUMBERS,
+        "BYMONTH": _NUMBERS,
+        "BYSETPOS": _NUMBERS,
+        "WKST": "MO|TU|WE|TH|FR|SA|SU",
+    }.items()
+}
+TAKEN, SKIPPED = "taken", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One coming of a series. Without a `window` its local time does not exist that day.
+
+    `problem` is why it cannot be had (taken, skipped, or the code of a broken rule) and `why` says
+    it; both are empty for one that can be booked, for `price`.
+    """
+
+    local: datetime
+    window: Window | None
+    price: Money | None = None
+    problem: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What is to be repeated: the first window, by which rule, how many units."""
+
+    rule: str
+    first: Window
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """All occurrences, and what those cost together that can be had."""
+
+    occurrences: list[Occurrence]
+    total: Money
+
+    @property
+    def free(self) -> list[Window]:
+        return [o.window for o in self.occurrences if o.window and not o.problem]
+
+    @property
+    def conflicts(self) -> list[Occurrence]:
+        return [o for o in self.occurrences if o.problem]
+
+
+def windows(repeat: Repeat, zone: ZoneInfo) -> list[tuple[datetime, Window | None]]:
+    """The local start and the window of each occurrence, in order; 2 to 60 of them.
+
+    Raises InvalidInput (field `rule`) for a rule that cannot be read, does not end, comes more
+    often than daily, or does not begin with the first window.
+    """
+    local = repeat.first.start.astimezone(zone).replace(tzinfo=None)
+    found = list(islice(_starts(repeat.rule, local, zone), MOST + 1))
+    if len(found) > MOST:
+        raise _refused(f"A series has at most {MOST} times.")
+    if found[:1] != [local]:
+        raise _refused("The first time does not fit the rule.")
+    if len(found) < 2:
+        raise _refused("A series has at least two times.")
+    return [(start, _window(start, repeat.first.duration, zone)) for start in found]
+
+
+def preview(*, rules: Rules, repeat: Repeat) -> Preview:
+    """What of a series can be had now, and for how much; it only looks, a claim decides.
+
+    One query, however many there are. Raises what `windows` raises.
+    """
+    found = windows(repeat, rules.zone)
+    known = [window for _, window in found if window]
+    around = availability(
+        rules=[rules],
+        start=min(w.start for w in known),
+        end=max(w.end for w in known),
+    )[rules.resource_id]
+    occurrences = [_occurrence(around, local, window, repeat) for local, window in found]
+    total = sum(o.price.amount_minor for o in occurrences if o.price and not o.problem)
+    return Preview(occurrences, Money(total, rules.currency))
+
+
+def _occurrence(
+    around: Availability, local: datetime, window: Window | None, repeat: Repeat
+) -> Occurrence:
+    if window is None:
+        return Occurrence(local, None, None, SKIPPED, "The clocks skip that time on this day.")
+    rules = around.rules
+    price = quote(rules, window, repeat.quantity).total
+    broken = broken_rules(rules, window, quantity=repeat.quantity, now=around.as_of)
+    for code, why in broken:
+        return Occurrence(local, window, price, code, why)
+    if not is_free(around, window, repeat.quantity):
+        return Occurrence(local, window, price, TAKEN, "Someone else has that time.")
+    return Occurrence(local, window, price)
+
+
+def _starts(text: str, first: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Local times by the rule, as far ahead as anything can be booked."""
+    parts = _parts(text)
+    count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
+    if (count is None) == (until is None):
+        raise _refused("Say how often, or else until when: a series has an end.")
+    if count is not None and int(count) > MOST:
+        raise _refused(f"A series has at most {MOST} times.")
+    end = min(_until(until, first, zone) if until else first + _FARTHEST, first + _FARTHEST)
+    rest = ";".join(f"{name}={value}" for name, value in parts.items())
+    try:
+        rule = rrulestr(f"{rest};UNTIL={end:%Y%m%dT%H%M%S}", dtstart=first)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _refused("This rule cannot be read.") from error
+    return islice(iter(rule), int(count) if count else None)
+
+
+def _parts(text: str) -> dict[str, str]:
+    """What a rule says, part by part; only what repeats by days, weeks, months or years."""
+    parts: dict[str, str] = {}
+    for part in text.strip().upper().removeprefix("RRULE:").split(";"):
+        name, _, value = part.partition("=")
+        if name in parts or not _PART.get(name, _NOTHING).fullmatch(value):
+            raise _refused("Give one rule that comes daily at most, such as FREQ=WEEKLY;COUNT=8.")
+        parts[name] = value
+    if "FREQ" not in parts:
+        raise _refused("Say how often it comes, such as FREQ=WEEKLY.")
+    return parts
+
+
+def _until(said: str, first: datetime, zone: ZoneInfo) -> datetime:
+    """The last local time: a day is meant whole, and a moment is given in UTC by the standard."""
+    try:
+        if "T" not in said:
+            return datetime.strptime(f"{said}T235959", _MOMENT)  # noqa: DTZ007
+        moment = datetime.strptime(said.removesuffix("Z"), _MOMENT)  # noqa: DTZ007
+        if said.endswith("Z"):
+            moment = moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise _refused("This rule ends on a day that does not exist.") from error
+    return max(moment, first)
+
+
+def _window(local: datetime, duration: timedelta, zone: ZoneInfo) -> Window | None:
+    """None for a local time that the clocks skip; the first coming of one that comes twice."""
+    start = local.replace(tzinfo=zone).astimezone(UTC)
+    if start.astimezone(zone).replace(tzinfo=None) != local:
+        return None
+    return Window(start, start + duration)
+
+
+def _refused(detail: str) -> InvalidInput:
+    return InvalidInput(detail, field="rule")
