@@ -1,35 +1,34 @@
 """The catalogue in the admin: places, resources with hours and prices, blocks; and why not free."""
 
-from decimal import Decimal
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSplitDateTimeWidget,
 )
 
-from bookings import admin_limits  # noqa: F401  (registers it)
+from bookings import (
+    admin_discounts,  # noqa: F401
+    admin_limits,  # noqa: F401  (registers it)
+)
 from bookings.admin_blocks import BlockAdmin
 from bookings.admin_hours import HOURS_INLINES, hours_page
+from bookings.admin_prices import ExamplePricesMixin, PriceInline
 from bookings.admin_visibility import AllowedGroupsInline
 from bookings.explain import Reason, explain
-from bookings.models import Category, Location, PriceRule, Resource
+from bookings.models import Category, Location, Resource
 from bookings.selectors import rules_for
-from config.kernel.money import exponent
 from members.admin_durations import with_minutes
 from members.admin_filters import ScopedRelatedFilter
-from members.admin_scope import CLERK, MANAGER, ScopedAdmin, ScopedInline
-from members.admin_words import link, said_moment, said_money, said_window
+from members.admin_scope import CLERK, ScopedAdmin
+from members.admin_words import link, said_moment, said_window
 
 __all__ = ["BlockAdmin", "CategoryAdmin", "LocationAdmin", "ResourceAdmin"]
 
@@ -76,69 +75,6 @@ class CategoryAdmin(ScopedAdmin):
 # --- Resources ----------------------------------------------------------------------------------
 
 
-class PriceForm(forms.ModelForm):
-    """Prices as people write them: 45.00, kept as 4500."""
-
-    amount = forms.DecimalField(min_value=0, max_digits=12, widget=UnfoldAdminDecimalFieldWidget)
-
-    class Meta:
-        model = PriceRule
-        fields = ("kind", "amount", "label")
-
-    def __init__(self, *args: Any, currency: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.currency = currency
-        if currency:
-            self.fields["amount"].label = f"Amount in {currency}"
-        if self.instance.pk and not self.instance._state.adding and currency:
-            shown = Decimal(self.instance.amount_minor).scaleb(-exponent(currency))
-            self.initial["amount"] = f"{shown:.{exponent(currency)}f}"
-
-    def clean_amount(self) -> Decimal:
-        amount: Decimal = self.cleaned_data["amount"]
-        if self.currency and amount.scaleb(exponent(self.currency)) % 1:
-            raise ValidationError(f"{self.currency} has {exponent(self.currency)} decimals.")
-        return amount
-
-    def save(self, commit: bool = True) -> PriceRule:
-        rule: PriceRule = self.instance
-        currency = rule.resource.workspace.currency
-        rule.amount_minor = int(self.cleaned_data["amount"].scaleb(exponent(currency)))
-        saved: PriceRule = super().save(commit)
-        return saved
-
-
-class PriceFormSet(BaseInlineFormSet):
-    """Gives each form the currency of its resource's workspace, where that is known."""
-
-    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
-        resource = self.instance
-        known = resource.workspace_id is not None
-        currency = resource.workspace.currency if known else ""
-        return super().get_form_kwargs(index) | {"currency": currency}
-
-
-class PriceInline(ScopedInline):
-    model = PriceRule
-    form = PriceForm
-    formset = PriceFormSet
-    delete_rank = MANAGER
-    fields = ("kind", "amount", "label")
-    verbose_name_plural = "prices: they add up"
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Who may only look has no form, and so no amount but this one."""
-        return () if self.has_change_permission(request, obj) else ("shown",)
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        may = self.has_change_permission(request, obj)
-        return self.fields if may else ("kind", "shown", "label")
-
-    @display(description="amount")
-    def shown(self, rule: PriceRule) -> str:
-        return said_money(rule.amount_minor, rule.resource.workspace.currency)
-
-
 class ExplainForm(forms.Form):
     """Which window, in the resource's own time."""
 
@@ -159,7 +95,7 @@ class ExplainForm(forms.Form):
 
 
 @admin.register(Resource)
-class ResourceAdmin(ScopedAdmin):
+class ResourceAdmin(ExamplePricesMixin, ScopedAdmin):
     """Opens on what can be booked; “Why is it not free?” answers for any window."""
 
     list_display = ("name", "category", "location", "mode", "capacity_shown", "seats", "is_active")
@@ -173,7 +109,7 @@ class ResourceAdmin(ScopedAdmin):
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
     inlines = (*HOURS_INLINES, PriceInline, AllowedGroupsInline)
-    actions_detail = ("why_not_free", "hours_to_come")
+    actions_detail = ("why_not_free", "hours_to_come", "example_prices")
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
         ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
@@ -211,6 +147,7 @@ class ResourceAdmin(ScopedAdmin):
                 )
             },
         ),
+        ("Tax", {"fields": (("tax_basis_points", "tax_is_added"),)}),
     )
 
     @display(description="units", ordering="capacity")

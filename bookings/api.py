@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from bookings.api_prices import discount_json, parts_json, price_json
 from bookings.api_schemas import (
     AvailabilitySchema,
     EventSchema,
@@ -184,7 +185,7 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "picture": request.build_absolute_uri(row.picture.url) if row.picture else None,
         "picture_alt": row.picture_alt,
         "rules": _rules_json(row, workspace),
-        "prices": [_price_json(price, workspace.currency) for price in row.price_rules.all()],
+        "prices": [price_json(price, workspace.currency) for price in row.price_rules.all()],
         "add_ons": [],
     }
 
@@ -198,6 +199,11 @@ def booking_brief(booking: Booking, lines: list[Line]) -> dict[str, Any]:
         "version": booking.version,
         "lines": [line_json(line, booking.currency) for line in lines],
         "total": money(booking.total_minor, booking.currency),
+        "discount": discount_json(
+            (booking.price.get("discount") or {}).get("code"),
+            (line.price for line in lines),
+            booking.currency,
+        ),
     }
 
 
@@ -208,6 +214,7 @@ def line_json(line: Line, currency: str) -> dict[str, Any]:
         "end": rfc3339(line.ends_at),
         "quantity": line.quantity,
         "amount": money(line.amount_minor, currency),
+        "parts": parts_json(line.price, currency),
     }
 
 
@@ -339,14 +346,6 @@ def _rules_json(row: Resource, workspace: Workspace) -> dict[str, Any]:
 
 def _clock(local: time | None) -> str | None:
     return f"{local:%H:%M}" if local else None
-
-
-def _price_json(price: PriceRule, currency: str) -> dict[str, Any]:
-    return {
-        "kind": price.kind,
-        "label": price.label,
-        "amount": money(price.amount_minor, currency),
-    }
 
 
 def _availability_json(

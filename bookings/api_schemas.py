@@ -50,6 +50,21 @@ class PriceSchema(serializers.Serializer):
     kind = serializers.ChoiceField(PriceRule.Kind.choices)
     label = serializers.CharField()  # type: ignore[assignment]
     amount = MoneySchema()
+    priority = serializers.IntegerField(
+        help_text="Of those that apply at a moment, 0 add up; from 1 on they stand in their place."
+    )
+    step_seconds = serializers.IntegerField(allow_null=True, help_text="Of `per_step`.")
+    from_seconds = serializers.IntegerField(help_text="Of the booking's time, from its start.")
+    until_seconds = serializers.IntegerField(allow_null=True)
+    weekdays = serializers.ListField(
+        child=serializers.IntegerField(), help_text="0 is Monday; empty for every day."
+    )
+    from_time = serializers.TimeField(allow_null=True, help_text="On the location's clock.")
+    to_time = serializers.TimeField(allow_null=True)
+    first_day = serializers.DateField(allow_null=True)
+    last_day = serializers.DateField(allow_null=True)
+    from_quantity = serializers.IntegerField()
+    group = serializers.UUIDField(allow_null=True, help_text="For members of this group alone.")
 
 
 class ResourceSchema(serializers.Serializer):
@@ -120,12 +135,37 @@ class ExplanationSchema(serializers.Serializer):
     reasons = ReasonSchema(many=True)
 
 
+class TaxSchema(serializers.Serializer):
+    name = serializers.CharField()
+    basis_points = serializers.IntegerField(help_text="1500 is 15 per cent.")
+    inclusive = serializers.BooleanField(help_text="Within the prices, or added to them.")
+    amount = MoneySchema()
+    net = MoneySchema()
+
+
+class PricePartSchema(serializers.Serializer):
+    """`discount` is below zero; `tax` that prices include costs nothing more."""
+
+    label = serializers.CharField()  # type: ignore[assignment]
+    kind = serializers.CharField(help_text="A kind of price, `discount` or `tax`.")
+    quantity = serializers.CharField(help_text="Hours, steps, days or how many, as a decimal.")
+    unit = MoneySchema()
+    amount = MoneySchema()
+    tax = TaxSchema(required=False)
+
+
+class DiscountSchema(serializers.Serializer):
+    code = serializers.CharField()
+    amount = MoneySchema(help_text="What it takes off.")
+
+
 class LineSchema(serializers.Serializer):
     resource = serializers.UUIDField()
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     quantity = serializers.IntegerField()
     amount = MoneySchema()
+    parts = PricePartSchema(many=True, help_text="They add up to the amount.")
 
 
 class BookingBriefSchema(serializers.Serializer):
@@ -137,6 +177,7 @@ class BookingBriefSchema(serializers.Serializer):
     version = serializers.IntegerField()
     lines = LineSchema(many=True)
     total = MoneySchema()
+    discount = DiscountSchema(allow_null=True)
 
 
 class ChangedLineSchema(serializers.Serializer):

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from django.db import models
 
+from bookings.discount_rules import frozen_reduction, snapshot
 from bookings.models import Booking, Change, Line, Occupancy
-from bookings.pricing import Quote
+from bookings.pricing import Quote, frozen
 from bookings.rules import Window, without
 from bookings.services import Move, event_for
 from bookings.states import CHANGE_STATES, COMMITTED, CONFIRMED
@@ -186,7 +187,8 @@ def _write(booking: Booking, change: Change, move: Move, **columns: Any) -> None
 
 def _snapshot(booking: Booking) -> dict[str, Any]:
     lines: models.QuerySet[Line] = Line.objects.filter(booking=booking).order_by("position")
-    return {"lines": [{"total_minor": ln.amount_minor, "parts": ln.price} for ln in lines]}
+    quotes = [frozen(line.price, booking.currency) for line in lines]
+    return snapshot(quotes, frozen_reduction(booking.price))
 
 
 def _window(occupancy: Occupancy) -> Window:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bookings.discount_rules import frozen_reduction, snapshot
 from bookings.models import Booking, Line, Occupancy
+from bookings.pricing import frozen
 from bookings.services import Move, event_for
 from bookings.states import CONFIRMED
+from bookings.taxes import gross_parts, tax_of
 from config.kernel import rows
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidTransition, VersionMismatch
@@ -73,8 +76,7 @@ def drop(booking: Booking, dropped: Sequence[Dropped], move: Move) -> None:
 
 def _keep_only(each: Dropped, move: Move) -> None:
     """The line stays as history; its price is what is kept of it."""
-    price = [{"label": "Kept", "kind": "kept", "quantity": "1", "unit_minor": each.kept_minor,
-              "amount_minor": each.kept_minor}]  # fmt: skip
+    price = gross_parts("Kept", "kept", each.kept_minor, tax_of(each.line.price))
     Line.objects.filter(pk=each.line.pk).update(
         cancelled_at=move.at, amount_minor=each.kept_minor, price=price if each.kept_minor else []
     )
@@ -89,7 +91,10 @@ def _rewrite(booking: Booking, less_minor: int) -> None:
         "starts_at": min(line.starts_at for line in staying),
         "ends_at": max(line.ends_at for line in staying),
         "total_minor": booking.total_minor - less_minor,
-        "price": {"lines": [{"total_minor": ln.amount_minor, "parts": ln.price} for ln in lines]},
+        "price": snapshot(
+            [frozen(line.price, booking.currency) for line in lines],
+            frozen_reduction(booking.price),
+        ),
     }
     if not Booking.objects.filter(pk=booking.pk, version=booking.version).update(**changes):
         raise VersionMismatch

@@ -17,6 +17,7 @@ from bookings.local_time import moment_at
 from bookings.policy import Terms
 from bookings.prices import Price
 from bookings.seen_by import EVERYBODY, SeenBy
+from bookings.taxes import NO_TAX, Tax
 from bookings.windows import Window, merged, without
 
 __all__ = ["Days", "Hours", "Price", "Rules", "WeeklySpan", "Window", "merged", "without"]
@@ -49,6 +50,7 @@ class Rules:
     prices: tuple[Price, ...]
     days: Days | None = None
     horizon_opens_at: time | None = None
+    tax: Tax = NO_TAX
     seen_by: SeenBy = EVERYBODY
     approval_ttl_seconds: int | None = None
 
@@ -62,6 +64,11 @@ class Rules:
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def has_group_prices(self) -> bool:
+        """Whether some price depends on the groups of whoever books."""
+        return any(price.group_id is not None for price in self.prices)
 
     @property
     def is_exclusive(self) -> bool:
@@ -80,6 +87,15 @@ class Rules:
         if self.days is not None:
             return self.days.count(self.zone, window)
         return started_days(self.zone, window)
+
+    def day_starts(self, window: Window) -> list[datetime]:
+        """When each of the days begins that a window counts for: at the same local time."""
+        local = window.start.astimezone(self.zone)
+        later = range(1, self.days_of(window))
+        return [
+            window.start,
+            *(moment_at(self.zone, local.date() + timedelta(days=n), local.time()) for n in later),
+        ]
 
     def allows_length(self, seconds: float) -> bool:
         """Whether some window of about this length may be had."""

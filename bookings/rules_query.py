@@ -11,7 +11,7 @@ from uuid import UUID
 from bookings.days import DAYS_SQL, days_from
 from bookings.hours import HOURS_SQL, hours_from
 from bookings.policy import Terms
-from bookings.prices import PRICES_SQL, prices_from
+from bookings.prices import PRICES_SQL, prices_from, tax_from
 from bookings.rules import Rules
 from bookings.seen_by import SEEN_BY_SQL, seen_by_from
 
@@ -45,4 +45,5 @@ def _rules(row: tuple[Any, ...]) -> Rules:
     *plain, free, partial, percent, fee, hours, prices, days, released_at, seen_by, approval = row
     terms = Terms(free, partial, percent, fee)
     known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
-    return Rules(*[*plain, *known, seen_by_from(seen_by), approval])
+    known += [tax_from(prices), seen_by_from(seen_by), approval]
+    return Rules(*[*plain, *known])

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
 from bookings.availability import Availability, availability, is_free
 from bookings.checks import broken_rules
+from bookings.days import Days
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
 from config.kernel.errors import InvalidInput
@@ -83,8 +85,12 @@ class Preview:
         return [o for o in self.occurrences if o.problem]
 
 
-def windows(repeat: Repeat, zone: ZoneInfo) -> list[tuple[datetime, Window | None]]:
+def windows(
+    repeat: Repeat, zone: ZoneInfo, days: Days | None = None
+) -> list[tuple[datetime, Window | None]]:
     """The local start and the window of each occurrence, in order; 2 to 60 of them.
+
+    Where `days` are booked, each lasts as many days or nights as the first.
 
     Raises InvalidInput (field `rule`) for a rule that cannot be read, does not end, comes more
     often than daily, or does not begin with the first window.
@@ -97,33 +103,40 @@ def windows(repeat: Repeat, zone: ZoneInfo) -> list[tuple[datetime, Window | Non
         raise _refused("The first time does not fit the rule.")
     if len(found) < 2:
         raise _refused("A series has at least two times.")
+    if days is not None:
+        count = days.count(zone, repeat.first)
+        return [(start, days.window(zone, start.date(), count)) for start in found]
     return [(start, _window(start, repeat.first.duration, zone)) for start in found]
 
 
-def preview(*, rules: Rules, repeat: Repeat) -> Preview:
+def preview(*, rules: Rules, repeat: Repeat, groups: frozenset[UUID] = frozenset()) -> Preview:
     """What of a series can be had now, and for how much; it only looks, a claim decides.
 
     One query, however many there are. Raises what `windows` raises.
     """
-    found = windows(repeat, rules.zone)
+    found = windows(repeat, rules.zone, rules.days)
     known = [window for _, window in found if window]
     around = availability(
         rules=[rules],
         start=min(w.start for w in known),
         end=max(w.end for w in known),
     )[rules.resource_id]
-    occurrences = [_occurrence(around, local, window, repeat) for local, window in found]
+    occurrences = [_occurrence(around, local, window, repeat, groups) for local, window in found]
     total = sum(o.price.amount_minor for o in occurrences if o.price and not o.problem)
     return Preview(occurrences, Money(total, rules.currency))
 
 
 def _occurrence(
-    around: Availability, local: datetime, window: Window | None, repeat: Repeat
+    around: Availability,
+    local: datetime,
+    window: Window | None,
+    repeat: Repeat,
+    groups: frozenset[UUID],
 ) -> Occurrence:
     if window is None:
         return Occurrence(local, None, None, SKIPPED, "The clocks skip that time on this day.")
     rules = around.rules
-    price = quote(rules, window, repeat.quantity).total
+    price = quote(rules, window, repeat.quantity, groups=groups).total
     broken = broken_rules(rules, window, quantity=repeat.quantity, now=around.as_of)
     for code, why in broken:
         return Occurrence(local, window, price, code, why)

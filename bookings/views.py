@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,6 +16,7 @@ from bookings import ics
 from bookings.availability import Availability, Slot, availability
 from bookings.catalogue import catalogue, resources_of
 from bookings.forms import SearchForm, Wish, wish_from
+from bookings.group_prices import groups_for
 from bookings.links import booking_id_from
 from bookings.models import Booking, Resource
 from bookings.pricing import Quote, quote
@@ -123,7 +125,8 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
     around = range_of(wish.first, rules.zone)
     available = availability(rules=[rules], start=around.start, end=around.end)[found.pk]
     choice = Choice(wish.day, wish.minutes, wish.quantity)
-    picked = _picked(available, wish, choice)
+    groups = groups_for(member_of(request), found.workspace_id, [rules])
+    picked = _picked(available, wish, choice, groups)
     if picked is not None:
         minutes = rules.minutes_of(picked.window)
         choice = replace(choice, window=picked.window, minutes=minutes)
@@ -145,7 +148,9 @@ def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]
     }
 
 
-def _picked(available: Availability, wish: Wish, choice: Choice) -> Picked | None:
+def _picked(
+    available: Availability, wish: Wish, choice: Choice, groups: frozenset[UUID]
+) -> Picked | None:
     """The chosen start with the chosen duration, or with what fits when that is too long."""
     rules = available.rules
     if wish.start is None or not _is_shown(wish.start, wish.first, rules):
@@ -155,7 +160,7 @@ def _picked(available: Availability, wish: Wish, choice: Choice) -> Picked | Non
     window = rules.window_from(wish.start, minutes * 60)
     return Picked(
         window=window,
-        quote=quote(rules, window, choice.quantity),
+        quote=quote(rules, window, choice.quantity, groups=groups),
         slot=slot_at(available, wish.start, minutes, choice.quantity) if fits else None,
         shortened_from=choice.minutes if fits and fits < choice.minutes else 0,
     )

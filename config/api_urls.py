@@ -7,7 +7,7 @@ from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
 from payments import api as payments
-from payments import api_credits, api_reschedule
+from payments import api_credits, api_quotes, api_reschedule
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -21,6 +21,7 @@ urlpatterns = [
         name="availability",
     ),
     path("resources/<uuid:resource_id>/explain", bookings.ExplainView.as_view(), name="explain"),
+    path("quotes", api_quotes.QuoteListView.as_view(), name="quotes"),
     path("holds", payments.HoldListView.as_view(), name="holds"),
     path("holds/<uuid:hold_id>", payments.HoldView.as_view(), name="hold"),
     path("holds/<uuid:hold_id>/extend", holds.HoldExtendView.as_view(), name="hold-extend"),

@@ -16,7 +16,9 @@ from bookings import changes, lock_objects
 from bookings.availability import availability, units_free
 from bookings.changes import MovedLine
 from bookings.checks import broken_rules
+from bookings.discount_rules import frozen_reduction, repriced
 from bookings.errors import OutsideOpeningHours, UnknownResource, WindowNotAllowed
+from bookings.group_prices import groups_for
 from bookings.limits import Booked
 from bookings.models import Booking, Change, Line, Occupancy
 from bookings.pricing import quote
@@ -147,8 +149,9 @@ def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) 
     wanted = [_line_of(lines, window, index) for index, window in enumerate(windows)]
     ids = {w.resource_id or line.resource_id for w, line in zip(windows, wanted, strict=True)}
     rules = rules_for(workspace_id=booking.workspace_id, resource_ids=ids)
+    groups = groups_for(booking.member, booking.workspace_id, rules.values())
     moved = [
-        _moved(line, window, rules, now, index)
+        _moved(booking, line, window, rules, now, index, groups)
         for index, (window, line) in enumerate(zip(windows, wanted, strict=True))
     ]
     return Asked(booking, moved, rules, now)
@@ -251,7 +254,13 @@ def _line_of(lines: dict[int, Line], window: NewWindow, index: int) -> Line:
 
 
 def _moved(
-    line: Line, window: NewWindow, rules: dict[UUID, Rules], now: datetime, index: int
+    booking: Booking,
+    line: Line,
+    window: NewWindow,
+    rules: dict[UUID, Rules],
+    now: datetime,
+    index: int,
+    groups: frozenset[UUID],
 ) -> MovedLine:
     found = rules.get(window.resource_id or line.resource_id)
     if found is None:
@@ -262,7 +271,9 @@ def _moved(
             continue  # it has begun, or soon will, and only its end moves
         kind = OutsideOpeningHours if code == "hours" else WindowNotAllowed
         raise kind(detail, line=index, rule=code)
-    priced = quote(found, span, line.quantity)
+    priced = quote(found, span, line.quantity, groups=groups)
+    if discount := frozen_reduction(booking.price):
+        priced = repriced(priced, found.resource_id, line.price, discount)
     return MovedLine(line, found.resource_id, span, found.occupied(span), priced)
 
 

@@ -7,13 +7,13 @@ the error can say which line failed, and so that a flash crowd's losers cost lit
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
 
-from bookings import lock_objects, policy
+from bookings import discounts, lock_objects, policy
 from bookings.checks import check_window
+from bookings.discount_rules import frozen_reduction, reduced, snapshot
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.limits import Booked
 from bookings.models import Booking, Line, Occupancy, Series
@@ -32,6 +32,7 @@ from config.kernel.errors import InvalidInput
 from holds import booking_limits, ending, limits
 from holds.errors import CheckoutOpen
 from holds.models import Hold
+from holds.pricing import groups_of_claimant
 from holds.probe import Seen, Wanted, look
 from holds.states import ACTIVE
 from holds.subjects import Claimant, LineRequest
@@ -54,6 +55,7 @@ class _Claim:
     ttl_seconds: int | None
     own: list[Hold]
     series: Series | None = None
+    discount: discounts.Found | None = None
     rules: dict[UUID, Rules] = field(default_factory=dict)
     now: datetime = field(init=False)
     is_probed: bool = False
@@ -68,6 +70,7 @@ def claim(
     token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
     series: Series | None = None,
+    discount_code: str = "",
 ) -> Hold:
     """Hold every line, or none, for `ttl_seconds` (60 to 7200; default by resource, workspace).
 
@@ -76,15 +79,18 @@ def claim(
     holds of theirs, all of which are replaced. Of a `series` there may be more lines than usual.
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
-    index of the line, BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen
-    when a hold to be replaced has an open Checkout, which payments closes before it tries again.
+    index of the line, BookingLimitReached (422), DiscountRefused (422) for a code that cannot be
+    used, TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open Checkout,
+    which payments closes before it tries again.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)
     tokens = [token] if isinstance(token, str) and token else list(token)
+    code = discounts.find(workspace.pk, discount_code) if discount_code else None
     own = _named(workspace, tokens)
-    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, own, series)
-    limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in request.own])
+    request = _Claim(workspace, lines, claimant, actor, ttl_seconds, own, series, code)
+    also = code.subjects if code else []
+    limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in own], also=also)
     _lock(request)
     if workspace.limits_bookings:
         _refuse_beyond(request)
@@ -229,7 +235,7 @@ def _same_or_replaced(request: _Claim) -> Hold | None:
         held = Line.objects.filter(booking_id=own.booking_id).values_list(
             "resource_id", "starts_at", "ends_at", "quantity"
         )
-        if set(held) == wanted:
+        if set(held) == wanted and _is_same_price(request, own):
             return own
     paying = [own.pk for own in live if own.has_open_checkout]
     if paying:
@@ -237,6 +243,12 @@ def _same_or_replaced(request: _Claim) -> Hold | None:
     for own in live:
         ending.release_locked(own, request.now, request.actor, "Replaced by another choice")
     return None
+
+
+def _is_same_price(request: _Claim, own: Hold) -> bool:
+    """Whether it has the code that is asked for; who names none keeps the one they have."""
+    has = frozen_reduction(own.booking.price)
+    return request.discount is None or (has is not None and has == request.discount.reduction)
 
 
 def _write_unseen(request: _Claim) -> Hold:
@@ -252,7 +264,7 @@ def _write_unseen(request: _Claim) -> Hold:
 
 def _write(request: _Claim) -> Hold:
     """Booking, lines, occupancies, hold, event and effects, in one statement."""
-    quotes = [quote(request.rules[ln.resource_id], ln.window, ln.quantity) for ln in request.lines]
+    quotes = _quotes(request)
     booking = _booking(request, quotes)
     hold = _hold(request, booking)
     lines = [
@@ -272,9 +284,30 @@ def _write(request: _Claim) -> Hold:
     move = Move(booking.state, request.now, request.actor)
     event = event_for(booking, move, from_state="", kind="held")
     placed = Happening("hold.placed", hold, request.now, request.actor, data={"lines": lines})
-    rows.insert([booking, *lines, *occupancies, hold, event, *rows_for(placed)])
+    uses = [discounts.use_of(request.discount, booking, request.now)] if request.discount else []
+    with discounts.refusals():
+        rows.insert([booking, *lines, *occupancies, hold, event, *uses, *rows_for(placed)])
     hold.lines = lines
     return hold
+
+
+def _quotes(request: _Claim) -> list[Quote]:
+    """What each line costs whoever claims, less their discount."""
+    groups = groups_of_claimant(request.claimant, request.workspace.pk, request.rules.values())
+    priced = [
+        (
+            line.resource_id,
+            quote(request.rules[line.resource_id], line.window, line.quantity, groups=groups),
+        )
+        for line in request.lines
+    ]
+    if request.discount is None:
+        return [found for _, found in priced]
+    if not request.claimant.limited:  # visitors give theirs when they pay, and are counted then
+        discounts.refuse_anonymous(request.discount, email=_email(request.claimant))
+    currency = request.workspace.currency
+    discounts.refuse_unless_fit(request.discount, priced, at=request.now, currency=currency)
+    return reduced(priced, request.discount.reduction)
 
 
 def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
@@ -286,11 +319,11 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         workspace=workspace,
         series=request.series,
         member=who.member,
-        email=who.email or (who.member.email if who.member else ""),
+        email=_email(who),
         name=who.name or (who.member.name if who.member else ""),
         currency=workspace.currency,
         total_minor=sum(q.total.amount_minor for q in quotes),
-        price=_snapshot(quotes),
+        price=snapshot(quotes, request.discount.reduction if request.discount else None),
         policy=policy.snapshot([request.rules[line.resource_id].terms for line in request.lines]),
         starts_at=min(line.start for line in request.lines),
         ends_at=max(line.end for line in request.lines),
@@ -306,8 +339,8 @@ def _approval(request: _Claim) -> int | None:
     return min((seconds for seconds in asked if seconds is not None), default=None)
 
 
-def _snapshot(quotes: list[Quote]) -> dict[str, Any]:
-    return {"lines": [{"total_minor": q.total.amount_minor, "parts": q.parts} for q in quotes]}
+def _email(who: Claimant) -> str:
+    return who.email or (who.member.email if who.member else "")
 
 
 def _hold(request: _Claim, booking: Booking) -> Hold:

@@ -23,13 +23,16 @@ _LIVE_HOLDS = """
 """
 
 
-def refuse_too_many(workspace: Workspace, who: Claimant, *, own: Sequence[UUID]) -> None:
+def refuse_too_many(
+    workspace: Workspace, who: Claimant, *, own: Sequence[UUID], also: Sequence[str] = ()
+) -> None:
     """Serialise this subject's claims, then count what it holds beside its `own`, to be replaced.
 
-    What the member's limits on bookings lock is locked along, in one order; `booking_limits` counts
-    when the windows are known. Raises TooManyHolds (429).
+    `also` are other subjects that are locked with it, in one order (design.md, "Lock order"), and
+    so is what the member's limits on bookings lock; `booking_limits` counts when the windows are
+    known. Raises TooManyHolds (429).
     """
-    subjects = booking_limits.subjects(workspace, who)
+    subjects = [*also, *booking_limits.subjects(workspace, who)]
     if who.limited:
         subjects += [f"visitor:{who.visitor}"] if who.visitor else []
         subjects += [f"member:{who.member.pk}"] if who.member else []

@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
+from bookings.discount_rules import frozen_reduction
 from bookings.links import manage_token
-from bookings.models import Line
+from bookings.models import Booking, Discount, Line
 from bookings.moved import as_changed, moved
 from bookings.words import booking_policy_texts
 from config.kernel import clock
@@ -92,8 +93,12 @@ def page(
     trouble: str = "",
     why: str = "",
     status: int = 200,
+    code: str = "",
 ) -> HttpResponse:
-    """The hold page; with the form's errors or what went wrong with paying (and why) on top."""
+    """The hold page; with the form's errors or what went wrong with paying (and why) on top.
+
+    `code` is a discount code that was typed and refused.
+    """
     now = clock.now()
     lines = lines_of(hold)
     truth = told(hold, now)
@@ -111,6 +116,7 @@ def page(
         "released_by": released_by,
         "form": form or ContactForm(initial=_contact(request, hold)),
         "trouble": trouble,
+        "discount": discount_of(hold.booking, typed=code),
         "why": why,
         "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
         "is_processing": truth.state == states.ACTIVE and _is_processing(hold),
@@ -128,6 +134,17 @@ def page(
 def is_requested(hold: Hold) -> bool:
     """Whether it is a request that was sent, and staff are to answer it."""
     return hold.booking.needs_approval and hold.booking.requested_at is not None
+
+
+def discount_of(booking: Booking, *, typed: str = "") -> dict[str, str] | None:
+    """The code in use, or one that was typed; None where nobody could have one."""
+    known = frozen_reduction(booking.price)
+    if known is not None:
+        return {"used": known.code, "typed": typed}
+    some = booking.total_minor and Discount.objects.filter(
+        workspace_id=booking.workspace_id, is_active=True
+    )
+    return {"used": "", "typed": typed} if some and some.exists() else None
 
 
 def _is_processing(hold: Hold) -> bool:

@@ -32,6 +32,8 @@ class Claimant:
     `may_exceed` says that staff have confirmed that this one goes beyond what a member may book,
     `approved` that they have decided about it already, `overrides` that they set aside notice,
     horizon and opening hours for it.
+    `vouched_for` is an address that a secret key says is the member's: it is priced
+    by the groups of that member. What a visitor types is nobody's word.
     """
 
     member: Member | None = None
@@ -40,6 +42,7 @@ class Claimant:
     visitor: str = ""
     address: str | None = None
     limited: bool = False
+    vouched_for: str = ""
     may_exceed: bool = False
     approved: bool = False
     overrides: bool = False

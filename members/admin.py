@@ -91,7 +91,7 @@ class WorkspaceAdmin(ScopedAdmin):
                 )
             },
         ),
-        ("Receipts", {"fields": ("tax_name", "tax_basis_points")}),
+        ("Tax", {"fields": ("tax_name", "tax_basis_points", "tax_is_added")}),
         ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
         (
             "Stripe",

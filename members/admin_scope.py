@@ -44,6 +44,7 @@ REFUSALS = {
     "block_within_workspace": "The resource belongs to another workspace.",
     "staff_once_per_workspace": "This member has a role here already.",
     "group_membership_once": "Somebody is named twice.",
+    "price_within_workspace": "Choose a group of the same workspace.",
     "opening_hours_of_one_owner": "Opening hours belong to a location or to a resource.",
 }
 

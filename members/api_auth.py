@@ -47,7 +47,8 @@ class HasScope(BasePermission):
         key = request.auth
         if not isinstance(key, ApiKey):
             return False
-        if request.method not in SAFE_METHODS and key.scope != ApiKey.Scope.WRITE:
+        changes = request.method not in SAFE_METHODS and not getattr(view, "only_reads", False)
+        if changes and key.scope != ApiKey.Scope.WRITE:
             raise InsufficientScope
         return True
 

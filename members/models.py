@@ -180,7 +180,13 @@ class Workspace(models.Model):
     tax_basis_points = models.PositiveIntegerField(
         default=0,
         validators=[MaxValueValidator(10_000)],
-        help_text="Included in every price: 1500 is 15 per cent.",
+        help_text="1500 is 15 per cent.",
+    )
+    tax_is_added = models.BooleanField(
+        "tax is added to the prices",
+        default=False,
+        db_default=False,
+        help_text="Otherwise prices include it.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

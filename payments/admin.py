@@ -14,6 +14,7 @@ from unfold.enums import ActionVariant
 from bookings import services as booking_services
 from bookings import states as booking_states
 from bookings.models import Booking, BookingEvent
+from bookings.price_words import prices_said
 from bookings.states import BOOKING_STATES
 from holds.admin import WITH_RESOURCES, HoldAdminBase, lines_said, state_of
 from holds.models import Hold
@@ -415,6 +416,7 @@ def _story(booking: Booking) -> dict[str, Any]:
             "because": hold.ended_because,
         },
         "changes": admin_change.changes_said(booking, zone),
+        "prices": prices_said(booking),
         "paid": said_money(_captured(payments), booking.currency),
         "payments": [_payment(payment, zone) for payment in payments],
         "refunds": money_back.refunds_said(booking, zone),

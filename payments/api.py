@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from bookings.api import MAX_QUANTITY, booking_brief
 from bookings.api_changes import change_json
+from bookings.discounts import LONGEST_CODE
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Line
 from bookings.nearest import with_next_free
@@ -82,6 +83,7 @@ class HoldListView(ApiView):
                     actor=self.actor,
                     token=asked.token,
                     ttl_seconds=asked.ttl_seconds,
+                    discount_code=asked.discount_code,
                 )
             except (SlotTaken, IntegrityError) as error:
                 raise with_next_free(error, workspace.id, lines) from error
@@ -142,24 +144,33 @@ class _Asked:
     claimant: Claimant
     ttl_seconds: int | None
     token: str
+    discount_code: str
 
 
 def _claim(fields: Fields) -> _Asked:
     """Read by hand: it is on the path of every claim."""
-    lines = [_line(line) for line in fields.objects("lines", MAX_LINES)]
-    holder = fields.object("member")
+    lines = [read_line(line) for line in fields.objects("lines", MAX_LINES)]
     asked = _Asked(
         lines=lines,
-        claimant=Claimant(email=holder.email("email"), name=holder.text("name", 200).strip()),
+        claimant=read_member(fields.object("member")),
         ttl_seconds=fields.integer("ttl_seconds", 60, 7200),
         token=fields.text("token", 40),
+        discount_code=fields.text("discount_code", LONGEST_CODE).strip(),
     )
-    holder.no_others()
     fields.no_others()
     return asked
 
 
-def _line(fields: Fields) -> LineRequest:
+def read_member(holder: Fields) -> Claimant:
+    """Whom it is for: whoever has a secret key may say whose prices they are."""
+    email = holder.email("email")
+    who = Claimant(email=email, name=holder.text("name", 200).strip(), vouched_for=email)
+    holder.no_others()
+    return who
+
+
+def read_line(fields: Fields) -> LineRequest:
+    """One line of a claim or of a quote."""
     line = LineRequest(
         resource_id=fields.uuid("resource"),
         start=fields.moment("start"),

@@ -2,7 +2,13 @@
 
 from rest_framework import serializers
 
-from bookings.api_schemas import BookingBriefSchema, ChangeSchema
+from bookings.api_schemas import (
+    BookingBriefSchema,
+    ChangeSchema,
+    DiscountSchema,
+    LineSchema,
+    TaxSchema,
+)
 from config.api_schemas import MoneySchema
 from holds.api_schemas import HOLD_STATE
 from payments.states import PAYMENT_STATES
@@ -36,6 +42,9 @@ class HoldRequestSchema(serializers.Serializer):
         required=False,
         max_length=40,
         help_text="Of an earlier hold: the same lines return it, others replace it.",
+    )
+    discount_code = serializers.CharField(
+        required=False, max_length=40, help_text="422 where it cannot be used."
     )
 
 
@@ -94,3 +103,16 @@ class BookingSchema(BookingBriefSchema):
     created_at = serializers.DateTimeField()
     confirmed_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class QuoteRequestSchema(serializers.Serializer):
+    lines = LineRequestSchema(many=True, min_length=1, max_length=20)  # type: ignore[call-arg]
+    member = HolderSchema(required=False, help_text="Whose prices; public ones without.")
+    discount_code = serializers.CharField(required=False, max_length=40)
+
+
+class QuoteSchema(serializers.Serializer):
+    lines = LineSchema(many=True)
+    total = MoneySchema()
+    discount = DiscountSchema(allow_null=True)
+    taxes = TaxSchema(many=True)

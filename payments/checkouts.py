@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 
+from bookings import discounts
 from bookings.models import Booking
 from bookings.services import note
 from bookings.words import window_text
@@ -88,7 +89,7 @@ def start(
     card is asked for the rest; a page that is open with another amount of credit is closed first.
     Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
     (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit, CheckoutReplaced and
-    ChargesNotEnabled (409),
+    ChargesNotEnabled (409), DiscountUsedUp (422) where the e-mail given has used up a code,
     MoreCreditThanOwed, RestTooSmall and BookingLimitReached (422), TemporarilyUnavailable (503;
     the hold is kept).
     """
@@ -167,6 +168,7 @@ def _contact(booking: Booking, email: str, name: str) -> None:
     if email or name:
         booking.email, booking.name = email or booking.email, name or booking.name
         booking.save(update_fields=["email", "name"])
+        discounts.contact_changed(booking)
 
 
 def _settle_nothing(money: LockedMoney, actor: Actor) -> None:

@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from config.kernel.money import smallest_charge
+
 _NEVER = datetime.max.replace(tzinfo=UTC)
-# What Stripe charges at least, where it is not 50 minor units.
-_SMALLEST_CHARGE = {
-    "AED": 200, "BGN": 100, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500,
-    "MXN": 1000, "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
-}  # fmt: skip
 
 
 class Entry(Protocol):
@@ -128,11 +125,6 @@ def next_expiry(found: Iterable[Grant]) -> datetime | None:
     """When the first of what is left expires; None when nothing does."""
     ends = [grant.expires_at for grant in found if grant.left_minor and grant.expires_at]
     return min(ends, default=None)
-
-
-def smallest_charge(currency: str) -> int:
-    """The least that a card can be asked for."""
-    return _SMALLEST_CHARGE.get(currency, 50)
 
 
 def usable_minor(spendable: int, owed: int, currency: str) -> int:

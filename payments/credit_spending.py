@@ -13,9 +13,8 @@ from django.db.models import Sum
 from bookings.models import Booking
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import DomainError
-from config.kernel.money import Money
+from config.kernel.money import Money, smallest_charge
 from members.models import Member
-from payments import credit_rules
 from payments.credits import (
     SPENDING,
     Kind,
@@ -54,7 +53,7 @@ class Wish:
 
     def check(self, due: Due) -> None:
         """Raises MoreCreditThanOwed, or RestTooSmall when a card could not pay the rest (422)."""
-        rest, least = due.amount_minor - self.minor, credit_rules.smallest_charge(due.currency)
+        rest, least = due.amount_minor - self.minor, smallest_charge(due.currency)
         if rest < 0:
             raise MoreCreditThanOwed(f"Only {due.amount} is owed.", field="credit_minor")
         if self.minor and 0 < rest < least:

@@ -80,6 +80,7 @@ def place(
     token: str | Sequence[str] = (),
     ttl_seconds: int | None = None,
     series: Series | None = None,
+    discount_code: str = "",
 ) -> Hold:
     """Claim inside the caller's transaction (see `holds.claims.claim`), itself within `placed`.
 
@@ -93,6 +94,7 @@ def place(
         token=token,
         ttl_seconds=ttl_seconds,
         series=series,
+        discount_code=discount_code,
     )
     connect.refuse_unless_charging(workspace, hold.booking.total_minor)
     return hold

@@ -33,6 +33,7 @@ from holds.booking_limits import BookingLimitReached
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
 from holds.models import Hold
+from holds.pricing import groups_of_claimant
 from members.models import Workspace
 from payments import connect, external
 from payments.complimentary import waive_locked
@@ -71,6 +72,7 @@ class Wish:
         return Claimant(
             email=self.email.strip().lower(),
             name=self.name,
+            vouched_for=self.email.strip().lower(),
             approved=True,
             may_exceed=self.overrides,
             overrides=self.overrides,
@@ -94,6 +96,7 @@ def preview(wish: Wish) -> Preview:
     """Price, policy, and what stands against it. Raises UnknownResource."""
     line = wish.line
     rules = _rules(wish)
+    groups = groups_of_claimant(wish.claimant, wish.workspace.pk, [rules])
     now = clock.now()
     found = broken_rules(rules, line.window, quantity=line.quantity, now=now)
     may = {code for code, _ in found} & OVERRIDABLE if line.end > now else set()
@@ -101,7 +104,7 @@ def preview(wish: Wish) -> Preview:
     if not refused and not _has_room(rules, line):
         refused.append("Somebody else has some of that time, or it is closed then.")
     return Preview(
-        price=quote(rules, line.window, line.quantity).total,
+        price=quote(rules, line.window, line.quantity, groups=groups).total,
         terms=rules.terms,
         rules=rules,
         broken=[*(said for code, said in found if code in may), *_beyond(wish, rules)],

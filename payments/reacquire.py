@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
+from bookings import discounts
 from bookings.models import Occupancy
 from config.kernel import rows
 from config.kernel.context import SYSTEM
@@ -48,7 +49,8 @@ class OwnHoldInTheWay(Exception):
 def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
     """Win back every occupancy of an ended or lapsed hold, under its resources' locks.
 
-    False when the slot is gone. Raises OwnHoldInTheWay unless `gives_up`.
+    False when the slot is gone, or the discount that it was priced with is used up by now.
+    Raises OwnHoldInTheWay unless `gives_up`.
     """
     own = _clear_the_way(money, gives_up=gives_up)
     if own is None:
@@ -59,9 +61,12 @@ def reacquire(money: LockedMoney, *, gives_up: bool) -> bool:
             for hold in own:
                 ending.release_locked(hold, money.now, SYSTEM, "The earlier payment arrived")
             if money.hold.state == EXPIRED:
+                discounts.refuse_unless_left_again(money.booking)
                 rows.insert(_occupancies_anew(money.hold))
             else:
                 _take_again(money.hold, money.now)
+    except discounts.DiscountUsedUp:
+        return False
     except IntegrityError as error:
         if constraint_of(error) not in _REFUSALS:
             raise

@@ -14,7 +14,9 @@ from django.db import connection
 from django.urls import reverse
 
 from bookings.links import absolute, manage_token
-from bookings.models import Booking
+from bookings.models import Booking, Line
+from bookings.pricing import frozen
+from bookings.taxes import Tax, tax_part
 from bookings.words import moment_text, window_text
 from config.kernel.locks import require_transaction
 from config.kernel.money import Money, round_half_up
@@ -55,11 +57,6 @@ def for_returned_credit(
     return _numbered(booking, due, Receipt.Kind.REFUND, content, now)
 
 
-def tax_within(total_minor: int, basis_points: int) -> int:
-    """The tax that a price includes, in minor units: 1500 basis points of 115.00 are 15.00."""
-    return round_half_up(Decimal(total_minor * basis_points) / (10_000 + basis_points))
-
-
 def of_booking(booking: Booking) -> list[Receipt]:
     """A booking's receipts, oldest first."""
     return list(Receipt.objects.filter(due__booking=booking).order_by("number"))
@@ -78,7 +75,6 @@ def as_shown(receipt: Receipt, booking: Booking) -> dict[str, Any]:
     def money(amount_minor: int) -> str:
         return str(Money(amount_minor, currency))
 
-    tax = content["tax"]
     return {
         "number": receipt.number,
         "title": receipt.get_kind_display(),
@@ -88,18 +84,29 @@ def as_shown(receipt: Receipt, booking: Booking) -> dict[str, Any]:
         "to": content["to"],
         "reference": content["reference"],
         "reason": content.get("reason", ""),
-        "lines": [line | {"amount": money(line["amount_minor"])} for line in content["lines"]],
+        "lines": [
+            line
+            | {
+                "amount": money(line["amount_minor"]),
+                "parts": [
+                    {"label": part["label"], "amount": money(part["amount_minor"])}
+                    for part in line.get("parts", [])
+                ],
+            }
+            for line in content["lines"]
+        ],
         "parts": [
             {"by": _by(receipt.kind, part["by"]), "amount": money(part["amount_minor"])}
             for part in content["parts"]
         ],
-        "tax": tax
-        and {
-            "name": tax["name"],
-            "percent": f"{tax['basis_points'] / 100:g}",
-            "amount": money(tax["amount_minor"]),
-            "net": money(tax["net_minor"]),
-        },
+        "taxes": [
+            {
+                "label": Tax(tax["name"], tax["basis_points"]).label,
+                "amount": money(tax["amount_minor"]),
+                "net": money(tax["net_minor"]),
+            }
+            for tax in _taxes_in(content)
+        ],
         "total": money(content["total_minor"]),
         "url": absolute(address(receipt, booking)),
     }
@@ -151,20 +158,49 @@ def _about(booking: Booking, currency: str, parts: list[tuple[str, int]]) -> dic
         "zone": workspace.timezone,
         "parts": [{"by": by, "amount_minor": amount} for by, amount in parts if amount],
         "total_minor": total,
-        "tax": _tax(workspace, total),
+        "taxes": _taxes(booking, total),
     }
 
 
-def _tax(workspace: Workspace, total_minor: int) -> dict[str, Any] | None:
+def _taxes(booking: Booking, total_minor: int) -> list[dict[str, Any]]:
+    """By rate, the tax in an amount that was paid or given back: its share of what was frozen."""
+    if "taxes" not in booking.price:
+        return _as_before(booking.workspace, total_minor)
+    whole = booking.total_minor
+    return [_share(tax, total_minor, whole) for tax in booking.price["taxes"] if whole]
+
+
+def _share(tax: dict[str, Any], amount_minor: int, whole_minor: int) -> dict[str, Any]:
+    """Of tax and net, as much as an amount is of the whole booking; the two share a rounding."""
+    gross = tax["amount_minor"] + tax["net_minor"]
+    covered = round_half_up(Decimal(gross * amount_minor) / whole_minor)
+    within = round_half_up(Decimal(tax["amount_minor"] * amount_minor) / whole_minor)
+    return tax | {"amount_minor": within, "net_minor": covered - within}
+
+
+def _as_before(workspace: Workspace, total_minor: int) -> list[dict[str, Any]]:
+    """A booking held before taxes were frozen: its workspace's rate, within the price."""
     if not workspace.tax_basis_points:
-        return None
-    amount = tax_within(total_minor, workspace.tax_basis_points)
-    return {
-        "name": workspace.tax_name or "Tax",
-        "basis_points": workspace.tax_basis_points,
-        "amount_minor": amount,
-        "net_minor": total_minor - amount,
-    }
+        return []
+    tax = Tax(workspace.tax_name or "Tax", workspace.tax_basis_points)
+    said: dict[str, Any] = tax_part(tax, total_minor)["tax"]
+    return [said]
+
+
+def _taxes_in(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The taxes that a receipt says; an older one said one or none."""
+    if "taxes" in content:
+        return list(content["taxes"])
+    return [content["tax"]] if content.get("tax") else []
+
+
+def _shown(line: Line) -> list[dict[str, Any]]:
+    """The parts of a line, where there is more to tell than its amount."""
+    parts = [
+        {"label": part["label"], "amount_minor": part["amount_minor"]}
+        for part in frozen(line.price, line.booking.currency).shown
+    ]
+    return parts if len(parts) > 1 else []
 
 
 def _lines(booking: Booking) -> list[dict[str, Any]]:
@@ -176,6 +212,7 @@ def _lines(booking: Booking) -> list[dict[str, Any]]:
                 line.starts_at, line.ends_at, ZoneInfo(line.resource.location.timezone)
             ),
             "amount_minor": line.amount_minor,
+            "parts": _shown(line),
         }
         for line in booking.lines.select_related("resource__location").order_by("position")
     ]

@@ -21,12 +21,12 @@ from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput
 from config.kernel.locks import require_transaction
-from config.kernel.money import Money
+from config.kernel.money import Money, smallest_charge
 from holds import changing
 from holds.changing import Asked, NewWindow
 from holds.models import Hold
 from holds.subjects import Claimant
-from payments import cancelling, connect, credit_rules, refunding
+from payments import cancelling, connect, refunding
 from payments.errors import NothingChanges, PaymentInProgress, PriceChanged, TooLateToChange, Unpaid
 from payments.lock_objects import lock_money
 from payments.models import Due, Refund
@@ -211,7 +211,7 @@ def _settled(asked: Asked, wish: Wish, actor: Actor) -> Outcome:
 
 
 def _is_to_be_paid(asked: Asked, how: Settling) -> bool:
-    least = max(1, credit_rules.smallest_charge(asked.booking.currency))
+    least = max(1, smallest_charge(asked.booking.currency))
     return how.how == BY_PRICE and asked.difference_minor >= least
 
 

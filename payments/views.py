@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from bookings.discounts import DiscountUsedUp
 from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
 from bookings.views import viewer_of
@@ -146,6 +147,8 @@ def _not_started(
     code, why = answer.body["code"], answer.body["detail"]
     if code == ChargesNotEnabled.code:
         return pages.page(request, hold, form=form, trouble=code, status=409)
+    if code == DiscountUsedUp.code:
+        return pages.page(request, hold, form=form, trouble="code_spent", why=why, status=422)
     if code in CREDIT_REFUSALS:
         return pages.page(request, hold, form=form, trouble="credit", why=why, status=409)
     if code == BookingLimitReached.code:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from bookings.forms import instant
+from bookings.group_prices import groups_for
 from bookings.models import Resource
 from bookings.rules import Window
 from bookings.selectors import rules_for
@@ -18,6 +19,7 @@ from bookings.visibility import may_see_row
 from config.kernel.errors import DomainError, InvalidInput
 from holds.forms import ContactForm
 from members.idempotency import Answer
+from members.models import Member
 from members.pages import actor_of, member_of, private, says_what_happened, see_other, submitted
 from payments import holding, series
 from payments.placing import claimant_of
@@ -150,7 +152,7 @@ def _shown(
     request: HttpRequest, resource: Resource, form: RepeatForm, contact: ContactForm | None
 ) -> dict[str, Any]:
     try:
-        seen = _preview(resource, form.repeat())
+        seen = _preview(resource, form.repeat(), member_of(request))
     except DomainError as error:
         return {"refused": error.as_problem()}
     member = member_of(request)
@@ -164,9 +166,10 @@ def _shown(
     }
 
 
-def _preview(resource: Resource, wanted: Repeat) -> Preview:
+def _preview(resource: Resource, wanted: Repeat, member: Member | None) -> Preview:
     rules = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
-    return preview(rules=rules[resource.pk], repeat=wanted)
+    groups = groups_for(member, resource.workspace_id, rules.values())
+    return preview(rules=rules[resource.pk], repeat=wanted, groups=groups)
 
 
 def _resource(request: HttpRequest, slug: str, resource_slug: str) -> Resource:

@@ -3,6 +3,7 @@
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
+from bookings.models.discounts import Discount, DiscountUse
 from bookings.models.hours import OpeningHours
 from bookings.models.limits import BookingLimit
 from bookings.models.occupancies import Occupancy
@@ -23,6 +24,8 @@ __all__ = [
     "BookingLimit",
     "Category",
     "Change",
+    "Discount",
+    "DiscountUse",
     "HolidayCalendar",
     "Line",
     "Location",

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Upper
 
-from bookings import guards
+from bookings import discount_guards, guards
 from bookings.models.resources import Resource
 from bookings.models.series import Series
 from bookings.states import BOOKING_STATES
@@ -66,6 +66,7 @@ class Booking(models.Model):
             BOOKING_STATES.trigger(),
             guards.booking_agrees,
             guards.booking_of_series,
+            discount_guards.booking_uses_again,
             *undeletable("booking_is_history"),
         ]
         constraints = [

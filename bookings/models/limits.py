@@ -93,7 +93,7 @@ class BookingLimit(models.Model):
                         {refuse("booking_limit_within_workspace", "a limit stays in its workspace")}
                     END IF;
                     RETURN NULL;
-                """,  # noqa: S608
+                """,
                 pgtrigger.Insert | pgtrigger.UpdateOf("workspace_id", "resource_id", "category_id"),
             ),
         ]

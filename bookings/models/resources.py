@@ -121,6 +121,18 @@ class Resource(models.Model):
         null=True, blank=True, validators=[MaxValueValidator(100)]
     )
     cancel_fee_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    tax_basis_points = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(10_000)],
+        help_text="1500 is 15 per cent. Blank for the workspace's.",
+    )
+    tax_is_added = models.BooleanField(
+        "tax is added to the prices",
+        null=True,
+        blank=True,
+        help_text="Or included in them. Unknown for as the workspace has it.",
+    )
 
     class Meta:
         ordering = ["position", "name"]

@@ -33,7 +33,7 @@ class ResourceGroup(models.Model):
                         {refuse("resource_group_within_workspace", "a group is of its workspace")}
                     END IF;
                     RETURN NULL;
-                """,  # noqa: S608
+                """,
                 pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "group_id"),
             ),
         ]

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from bookings.lengths import duration_text, length_text
 from bookings.local_time import clock_text
 from bookings.rules import Rules, Window
+from bookings.taxes import Tax
 from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
@@ -30,6 +31,8 @@ STATE_WORDS = {
 EVENT_WORDS = {
     "held": "Held",
     "extended": "Hold extended",
+    "discounted": "Discount code used",
+    "undiscounted": "Discount code taken off",
     "confirmed": "Confirmed",
     "released": "Let go",
     "expired": "The hold ended unpaid",
@@ -144,6 +147,19 @@ def state_word(state: str) -> str:
 @register.filter
 def event_word(kind: str) -> str:
     return EVENT_WORDS.get(kind, kind.replace("_", " ").replace(".", ": ").capitalize())
+
+
+@register.filter
+def part_label(label: str) -> str:
+    """A part's label within a sentence: "Per hour" becomes "per hour", and "GST 15%" stays."""
+    first, _, _ = label.partition(" ")
+    return label[:1].lower() + label[1:] if first[1:].islower() or len(first) == 1 else label
+
+
+@register.filter
+def tax_label(tax: dict[str, Any]) -> str:
+    """GST 15%"""
+    return Tax(tax["name"], tax["basis_points"]).label
 
 
 @register.inclusion_tag("_field.html")

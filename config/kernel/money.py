@@ -31,6 +31,11 @@ KNOWN_CURRENCIES = frozenset(_ZERO) | frozenset(_THREE) | frozenset(_TWO)
 # Stripe counts these in other minor units than ISO 4217: what we call 5 would be charged as 500, or
 # as a twentieth. Nothing can be sold in them.
 COUNTED_DIFFERENTLY = frozenset({"ISK", "MGA", "UGX"})
+# What Stripe charges at least, where it is not 50 minor units.
+_SMALLEST_CHARGE = {
+    "AED": 200, "BGN": 100, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500,
+    "MXN": 1000, "MYR": 200, "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
+}  # fmt: skip
 _SYMBOLS = {
     "AUD": "A$", "CAD": "C$", "EUR": "€", "GBP": "£", "JPY": "¥", "NZD": "NZ$", "USD": "US$",
 }  # fmt: skip
@@ -39,6 +44,11 @@ _SYMBOLS = {
 def exponent(currency: str) -> int:
     """How many decimals the currency's minor unit has: 2 for NZD, 0 for JPY, 3 for KWD."""
     return _EXPONENTS.get(currency.upper(), 2)
+
+
+def smallest_charge(currency: str) -> int:
+    """The least that a card can be asked for."""
+    return _SMALLEST_CHARGE.get(currency, 50)
 
 
 def round_half_up(amount: Decimal) -> int:

@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
                 "title": "Catalogue",
                 "items": [
                     _item("Resources", "meeting_room", "bookings_resource"),
+                    _item("Discount codes", "percent", "bookings_discount"),
                     _item("Blocks", "block", "bookings_block"),
                     _item("Locations", "location_on", "bookings_location"),
                     _item("Categories", "category", "bookings_category"),

@@ -39,9 +39,19 @@ def test_a_claim_answers_with_the_hold_and_its_booking(api: Api, room: Resource)
                     "end": rfc3339(at(11.5)),
                     "quantity": 1,
                     "amount": {"amount_minor": 6750, "currency": "NZD"},
+                    "parts": [
+                        {
+                            "label": "Per hour",
+                            "kind": "per_hour",
+                            "quantity": "1.5",
+                            "unit": {"amount_minor": 4500, "currency": "NZD"},
+                            "amount": {"amount_minor": 6750, "currency": "NZD"},
+                        }
+                    ],
                 }
             ],
             "total": {"amount_minor": 6750, "currency": "NZD"},
+            "discount": None,
         },
         "change": None,
     }

@@ -19,6 +19,7 @@ CONTRACT = {
     "/api/v1/resources/{resource_id}": {"get"},
     "/api/v1/resources/{resource_id}/availability": {"get"},
     "/api/v1/resources/{resource_id}/explain": {"get"},
+    "/api/v1/quotes": {"post"},
     "/api/v1/holds": {"post"},
     "/api/v1/holds/{hold_id}": {"get", "delete"},
     "/api/v1/holds/{hold_id}/extend": {"post"},
@@ -72,6 +73,8 @@ def test_answers_are_as_described(api: Api, room: Resource, schema: Any) -> None
     span = {"start": rfc3339(at(10)), "end": rfc3339(at(12))}
     of_resource = "/resources/{resource_id}"
     answers: list[tuple[str, str, HttpResponse]] = [
+        ("/quotes", "post", api.post("/quotes", claim(room), key=None)),
+        ("/quotes", "post", api.post("/quotes", claim(room, discount_code="X"), key=None)),
         ("/holds", "post", held),
         ("/holds", "post", api.post("/holds", claim(room))),
         ("/holds", "post", api.post("/holds", {"lines": [line(room, 10.1)]})),

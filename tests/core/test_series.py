@@ -1,11 +1,12 @@
 """When a booking repeats: by the clock on the wall, as often as said, no hour that is skipped."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from bookings.days import Days
 from bookings.models import Series
 from bookings.rules import Window
 from bookings.selectors import rules_for
@@ -56,6 +57,15 @@ def test_an_hour_that_comes_twice_is_its_first_coming() -> None:
 def test_an_occurrence_lasts_as_many_real_hours_as_the_first() -> None:
     found = windows(repeat("FREQ=DAILY;COUNT=2", local(2027, 3, 27, 1), 4 * HOUR), BERLIN)
     assert {w.duration for _, w in found if w} == {4 * HOUR}
+
+
+def test_nights_repeat_from_check_in_to_check_out() -> None:
+    nights = Days(time(15), time(11), 1, 14)
+    first = nights.window(BERLIN, date(2027, 3, 20), 2)
+    found = windows(Repeat("FREQ=WEEKLY;COUNT=3", first), BERLIN, nights)
+    assert [w for _, w in found] == [
+        nights.window(BERLIN, date(2027, 3, 20 + 7 * week), 2) for week in (0, 1)
+    ] + [nights.window(BERLIN, date(2027, 4, 3), 2)]
 
 
 @pytest.mark.parametrize(

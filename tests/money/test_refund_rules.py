@@ -2,8 +2,8 @@
 
 import pytest
 
+from bookings.taxes import tax_within
 from payments.errors import NothingToRefund, RefundTooLarge
-from payments.receipts import tax_within
 from payments.shares import Left, Split, across, split
 
 
