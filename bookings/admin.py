@@ -20,6 +20,7 @@ from bookings import (
 )
 from bookings.admin_blocks import BlockAdmin
 from bookings.admin_hours import HOURS_INLINES, hours_page
+from bookings.admin_pools import OfferInline, ResourceForm, UnitInline
 from bookings.admin_prices import ExamplePricesMixin, PriceInline
 from bookings.admin_visibility import AllowedGroupsInline
 from bookings.explain import Reason, explain
@@ -108,11 +109,12 @@ class ResourceAdmin(ExamplePricesMixin, ScopedAdmin):
     )
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
-    inlines = (*HOURS_INLINES, PriceInline, AllowedGroupsInline)
+    form = ResourceForm
+    inlines = (*HOURS_INLINES, PriceInline, OfferInline, UnitInline, AllowedGroupsInline)
     actions_detail = ("why_not_free", "hours_to_come", "example_prices")
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
-        ("What it is", {"fields": ("mode", "capacity", "seats", "position")}),
+        ("What it is", {"fields": ("mode", "capacity", "only_with_others", "seats", "position")}),
         ("For members", {"fields": ("visibility", "description", "picture", "picture_alt")}),
         (
             "Rules",

@@ -19,7 +19,7 @@ from bookings.api_schemas import (
 from bookings.availability import Availability, availability, slots
 from bookings.explain import Reason, explain
 from bookings.local_time import repeated
-from bookings.models import Booking, BookingEvent, Line, PriceRule, Resource
+from bookings.models import AddOn, Booking, BookingEvent, Line, PriceRule, Resource
 from bookings.nearest import free_throughout
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
@@ -186,7 +186,8 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "picture_alt": row.picture_alt,
         "rules": _rules_json(row, workspace),
         "prices": [price_json(price, workspace.currency) for price in row.price_rules.all()],
-        "add_ons": [],
+        "only_with_others": row.only_with_others,
+        "add_ons": [_offer_json(offer, workspace.currency) for offer in row.add_ons.all()],
     }
 
 
@@ -197,7 +198,18 @@ def booking_brief(booking: Booking, lines: list[Line]) -> dict[str, Any]:
         "reference": booking.reference,
         "state": booking.state,
         "version": booking.version,
-        "lines": [line_json(line, booking.currency) for line in lines],
+        "lines": [
+            line_json(line, booking.currency)
+            | {
+                "add_ons": [
+                    _add_on_json(each, booking.currency)
+                    for each in lines
+                    if each.parent_id == line.pk
+                ]
+            }
+            for line in lines
+            if line.parent_id is None
+        ],
         "total": money(booking.total_minor, booking.currency),
         "discount": discount_json(
             (booking.price.get("discount") or {}).get("code"),
@@ -215,6 +227,14 @@ def line_json(line: Line, currency: str) -> dict[str, Any]:
         "quantity": line.quantity,
         "amount": money(line.amount_minor, currency),
         "parts": parts_json(line.price, currency),
+    }
+
+
+def _add_on_json(line: Line, currency: str) -> dict[str, Any]:
+    return {
+        "resource": str(line.resource_id),
+        "quantity": line.quantity,
+        "amount": money(line.amount_minor, currency),
     }
 
 
@@ -239,18 +259,20 @@ def event_json(event: BookingEvent) -> dict[str, Any]:
 
 
 def _catalogue(workspace: Workspace) -> QuerySet[Resource]:
-    """A workspace's resources with all that `resource_json` shows: two queries."""
+    """A workspace's resources with all that `resource_json` shows: three queries."""
     prices = PriceRule.objects.order_by("kind", "amount_minor", "id")
+    offers = AddOn.objects.filter(Q(pool__is_active=True) | Q(is_required=True))
+    offers = offers.select_related("pool").order_by("position", "pool__name", "id")
     return (
         Resource.objects.filter(workspace=workspace)
         .select_related("category", "location")
-        .prefetch_related(Prefetch("price_rules", prices))
+        .prefetch_related(Prefetch("price_rules", prices), Prefetch("add_ons", offers))
     )
 
 
 def _found(asked: Query, workspace: Workspace) -> QuerySet[Resource]:
     """Bookable resources that the search describes."""
-    rows = _catalogue(workspace).filter(is_active=True)
+    rows = _catalogue(workspace).filter(is_active=True, only_with_others=False)
     for word in asked.text("q").split()[:10]:
         rows = rows.filter(
             Q(name__icontains=word)
@@ -346,6 +368,20 @@ def _rules_json(row: Resource, workspace: Workspace) -> dict[str, Any]:
 
 def _clock(local: time | None) -> str | None:
     return f"{local:%H:%M}" if local else None
+
+
+def _offer_json(offer: AddOn, currency: str) -> dict[str, Any]:
+    return {
+        "resource": str(offer.pool_id),
+        "name": offer.pool.name,
+        "required": offer.is_required,
+        "max_per_unit": offer.max_per_unit,
+        "price": {
+            "kind": offer.price_kind,
+            "label": offer.pool.name,
+            "amount": money(offer.amount_minor, currency),
+        },
+    }
 
 
 def _availability_json(

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from bookings.models import PriceRule, Resource
+from bookings.models import AddOn, PriceRule, Resource
 from bookings.states import BOOKING_STATES, CHANGE_STATES
 from config.api_schemas import MoneySchema
 
@@ -67,6 +67,24 @@ class PriceSchema(serializers.Serializer):
     group = serializers.UUIDField(allow_null=True, help_text="For members of this group alone.")
 
 
+class OfferPriceSchema(serializers.Serializer):
+    kind = serializers.ChoiceField(AddOn.PriceKind.choices)
+    label = serializers.CharField()  # type: ignore[assignment]
+    amount = MoneySchema()
+
+
+class OfferSchema(serializers.Serializer):
+    """A pool that can be booked with the resource, in a line's `add_ons`."""
+
+    resource = serializers.UUIDField()
+    name = serializers.CharField()
+    required = serializers.BooleanField(  # type: ignore[assignment]
+        help_text="At least one for each unit of the line."
+    )
+    max_per_unit = serializers.IntegerField(help_text="At most so many for each unit of the line.")
+    price = OfferPriceSchema(help_text="Takes the place of the pool's own prices.")
+
+
 class ResourceSchema(serializers.Serializer):
     id = serializers.UUIDField()
     slug = serializers.CharField()
@@ -83,7 +101,10 @@ class ResourceSchema(serializers.Serializer):
     picture_alt = serializers.CharField()
     rules = RulesSchema()
     prices = PriceSchema(many=True)
-    add_ons = serializers.ListField(child=NamedSchema())
+    only_with_others = serializers.BooleanField(
+        help_text="A pool that is booked as an add-on only, and not listed."
+    )
+    add_ons = OfferSchema(many=True)
 
 
 class FreeSchema(serializers.Serializer):
@@ -159,13 +180,20 @@ class DiscountSchema(serializers.Serializer):
     amount = MoneySchema(help_text="What it takes off.")
 
 
+class AddOnLineSchema(serializers.Serializer):
+    resource = serializers.UUIDField()
+    quantity = serializers.IntegerField()
+    amount = MoneySchema()
+
+
 class LineSchema(serializers.Serializer):
     resource = serializers.UUIDField()
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     quantity = serializers.IntegerField()
-    amount = MoneySchema()
+    amount = MoneySchema(help_text="Without its add-ons.")
     parts = PricePartSchema(many=True, help_text="They add up to the amount.")
+    add_ons = AddOnLineSchema(many=True)
 
 
 class BookingBriefSchema(serializers.Serializer):
@@ -188,7 +216,8 @@ class ChangedLineSchema(serializers.Serializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     quantity = serializers.IntegerField()
-    amount = MoneySchema()
+    amount = MoneySchema(help_text="Without its add-ons.")
+    add_ons = AddOnLineSchema(many=True, help_text="They go with their line.")
 
 
 class ChangeSchema(serializers.Serializer):

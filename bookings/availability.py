@@ -173,28 +173,39 @@ def alternatives(
     start: datetime,
     end: datetime,
     viewer: Viewer,
+    quantity: int = 1,
     count: int = 3,
 ) -> list[Alternative]:
     """Equivalents for a lost window: another resource of its category then, or the nearest time.
 
-    Two queries: the rules of the workspace's resources, and what is taken around the window.
+    So many units are free in each, at whichever place. What is only had with something else, or
+    not without it, is no alternative. Two queries: the rules of the workspace's resources, and
+    what is taken around the window.
     """
     all_rules = visible(rules_for(workspace_id=workspace_id), viewer)
     wanted = all_rules.get(resource_id)
     if wanted is None:
         return []
-    kin = [r for r in all_rules.values() if r.category_id == wanted.category_id]
+    kin = [r for r in all_rules.values() if _is_like(r, wanted)]
     duration = int((end - start).total_seconds())
     known = availability(rules=kin, start=start - timedelta(days=1), end=start + _LOOK_AHEAD)
-    own = _nearest(known[resource_id], start, duration, count)
+    own = _nearest(known[resource_id], start, duration, count, quantity)
     others = [
         alternative
         for r in kin
         if r.resource_id != resource_id
-        for alternative in _nearest(known[r.resource_id], start, duration, 1)
+        for alternative in _nearest(known[r.resource_id], start, duration, 1, quantity)
         if alternative.start == start
     ]
     return sorted([*own[:2], *others[: count - 1], *own[2:]][:count], key=lambda a: a.start)
+
+
+def _is_like(rules: Rules, wanted: Rules) -> bool:
+    """Whether it may stand in for what was wanted, which itself may."""
+    if rules.resource_id == wanted.resource_id:
+        return True
+    alone = not rules.only_with_others and not any(offer.is_required for offer in rules.offers)
+    return alone and rules.category_id == wanted.category_id
 
 
 def _uses(
@@ -254,18 +265,26 @@ def _remaining(available: Availability, window: Window) -> int:
 
 def units_free(available: Availability, occupied: Window) -> int:
     """How many units nobody has at any moment of a window that has its buffers already."""
-    uses = [use for use in available.uses if use.window.overlaps(occupied)]
     if available.rules.is_exclusive:
-        return 0 if uses else 1
-    return max(0, available.rules.capacity - _peak(uses, occupied.start))
+        return 0 if any(use.window.overlaps(occupied) for use in available.uses) else 1
+    return max(0, available.rules.capacity - peak_of(available.uses, occupied))
 
 
-def _peak(uses: list[Use], start: datetime) -> int:
-    """The most units in use at once: reached where a use begins, or where the window does."""
-    moments = {start} | {use.window.start for use in uses if use.window.start > start}
-    return max(
-        sum(u.quantity for u in uses if u.window.start <= at < u.window.end) for at in moments
-    )
+def peak_of(uses: Sequence[Use], within: Window) -> int:
+    """The most units in use at once at any moment of a window; those beside it do not count.
+
+    One sweep over the moments at which use changes: what ends at one goes before what begins.
+    """
+    steps: list[tuple[datetime, int]] = []
+    for use in uses:
+        if use.window.overlaps(within):
+            start = max(use.window.start, within.start)
+            steps += [(start, use.quantity), (use.window.end, -use.quantity)]
+    used = most = 0
+    for _, change in sorted(steps):
+        used += change
+        most = max(most, used)
+    return most
 
 
 def _opened_beyond(available: Availability, window: Window) -> list[Window]:
@@ -287,16 +306,18 @@ def _first(available: Availability, duration_seconds: int) -> Window | None:
 
 
 def _nearest(
-    available: Availability, start: datetime, duration_seconds: int, count: int
+    available: Availability, start: datetime, duration_seconds: int, count: int, quantity: int
 ) -> list[Alternative]:
     rules = available.rules
-    ranked = sorted(bookable(available, duration_seconds), key=lambda w: abs(w.start - start))
+    free = bookable(available, duration_seconds, quantity)
+    ranked = sorted(free, key=lambda w: abs(w.start - start))
     return [
         Alternative(
-            rules.resource_id, rules.name, rules.slug, w.start, w.end, quote(rules, w).total
+            rules.resource_id, rules.name, rules.slug, w.start, w.end,
+            quote(rules, w, quantity).total,
         )
         for w in ranked[:count]
-    ]
+    ]  # fmt: skip
 
 
 def _starts(

@@ -102,8 +102,12 @@ def _in_the_way(
         return mine
     rows: list[Occupancy | Block] = [*mine, *(b for b in blocks if _touches(closing, b))]
     used = Used([(Window(row.during.lower, row.during.upper), row.quantity) for row in rows])
-    fits = used.most(closing.window) + closing.units <= closing.resource.capacity
-    return [] if fits else mine
+    left = closing.resource.capacity - closing.units
+    return [o for o in mine if used.most(_within(closing.window, o)) > left]
+
+
+def _within(window: Window, row: Occupancy) -> Window:
+    return Window(max(window.start, row.during.lower), min(window.end, row.during.upper))
 
 
 def _touches(closing: Closing, row: Occupancy | Block) -> bool:

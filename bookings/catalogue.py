@@ -55,7 +55,8 @@ class Catalogue:
 def resources_of(workspace: Workspace) -> list[Resource]:
     """What can be booked, with place and category; one query, and one where some are for groups."""
     resources = Resource.objects.select_related("location", "category")
-    found = list(resources.filter(workspace=workspace, is_active=True)[:500])
+    shown = resources.filter(workspace=workspace, is_active=True, only_with_others=False)
+    found = list(shown[:500])
     for_groups = [r for r in found if r.visibility == Resource.Visibility.GROUPS]
     prefetch_related_objects(for_groups, "allowed_groups")
     return found

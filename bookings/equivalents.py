@@ -4,16 +4,17 @@ The same resource at the nearest time, else its like at the same time. A booking
 moves as a whole: all of them by the same stretch, so that what belonged together stays together.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from bookings.availability import Availability, availability, bookable
-from bookings.checks import broken_rules
+from bookings.add_ons import check_add_ons, offer_of
+from bookings.availability import availability
+from bookings.errors import LineError
 from bookings.models import Line
-from bookings.nearest import free_throughout
-from bookings.pricing import quote
+from bookings.parts import Known, Part, can_be_had, fitting, parts_of_booking
+from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.visibility import Viewer, visible
@@ -72,66 +73,65 @@ def equivalents(
     rules = visible(rules_for(workspace_id=workspace_id), viewer)
     if any(line.resource_id not in rules for line in lines):
         return []
-    first, base = lines[0], max(lines[0].starts_at, now)
-    wanted = rules[first.resource_id]
+    parts, base = parts_of_booking(lines), max(lines[0].starts_at, now)
+    wanted = rules[parts[0].resource_id]
     kin = [r for r in rules.values() if r.category_id == wanted.category_id]
     ids = {line.resource_id for line in lines} | {r.resource_id for r in kin}
-    known = availability(
-        rules=[rules[i] for i in ids], start=base - _LOOK_BACK, end=base + _LOOK_AHEAD
-    )
-    own = _own(known, lines, base, count)
-    others = _alike(known, first, kin) if len(lines) == 1 else []
+    end = base + _LOOK_AHEAD + (max(part.window.end for part in parts) - parts[0].window.start)
+    known = availability(rules=[rules[i] for i in ids], start=base - _LOOK_BACK, end=end)
+    own = _own(known, parts, lines, base, count)
+    others = _alike(known, parts, lines, kin) if parts[-1].line == 0 else []
     return [*own[:1], *others[: count - 1], *own[1:]][:count]
 
 
 def _own(
-    known: dict[UUID, Availability], lines: Sequence[Line], base: datetime, count: int
+    known: Known, parts: Sequence[Part], lines: Sequence[Line], base: datetime, count: int
 ) -> list[Equivalent]:
-    """The same resources, at the times nearest to `base`."""
-    first = lines[0]
-    seconds = int((first.ends_at - first.starts_at).total_seconds())
-    free = bookable(known[first.resource_id], seconds, first.quantity)
-    found: list[Equivalent] = []
-    for window in sorted(free, key=lambda w: abs(w.start - base)):
-        moved = list(_shifted(known, lines, window.start - first.starts_at))
-        if len(moved) == len(lines):
-            found.append(Equivalent(moved))
-        if len(found) == count:
-            break
+    """The same resources, at the times nearest to `base`; all lines by the same stretch."""
+    starts = {found[0].window.start: found for found in fitting(known, parts)}
+    ranked = sorted(
+        (start for start in starts if start < base + _LOOK_AHEAD), key=lambda at: abs(at - base)
+    )
+    return [_equivalent(known, starts[start], lines) for start in ranked[:count]]
+
+
+def _alike(
+    known: Known, parts: Sequence[Part], lines: Sequence[Line], kin: Sequence[Rules]
+) -> list[Equivalent]:
+    """Other resources of the category that are free at the very same time, add-ons and all."""
+    main, *add_ons = parts
+    chosen = [(part.resource_id, part.quantity) for part in add_ons]
+    found = []
+    for rules in kin:
+        there = [replace(main, resource_id=rules.resource_id), *add_ons]
+        if rules.resource_id == main.resource_id or not _offers(rules, chosen, main.quantity):
+            continue
+        if can_be_had(known, there):
+            found.append(_equivalent(known, there, lines))
     return found
 
 
-def _shifted(
-    known: dict[UUID, Availability], lines: Sequence[Line], by: timedelta
-) -> Iterator[Moved]:
-    """Those of the lines that are free when they are moved."""
-    for line in lines:
-        available = known[line.resource_id]
-        seconds = (line.ends_at - line.starts_at).total_seconds()
-        window = available.rules.window_from(line.starts_at + by, seconds)
-        if _can_be_had(available, window, line.quantity):
-            yield _moved(available.rules, window, line.quantity)
-
-
-def _alike(known: dict[UUID, Availability], lost: Line, kin: Sequence[Rules]) -> list[Equivalent]:
-    """Other resources of the category that are free at the very same time."""
-    wanted = Window(lost.starts_at, lost.ends_at)
-    return [
-        Equivalent([_moved(rules, wanted, lost.quantity)])
-        for rules in kin
-        if rules.resource_id != lost.resource_id
-        and _can_be_had(known[rules.resource_id], wanted, lost.quantity)
-    ]
-
-
-def _can_be_had(available: Availability, window: Window, quantity: int) -> bool:
-    """Whether a claim of this window would be let through, as far as can be seen."""
-    rules, now = available.rules, available.as_of
-    if broken_rules(rules, window, quantity=quantity, now=now):
+def _offers(rules: Rules, chosen: list[tuple[UUID, int]], quantity: int) -> bool:
+    try:
+        check_add_ons(rules, chosen, quantity=quantity, line=0)
+    except LineError:
         return False
-    return free_throughout(available, window) >= quantity
+    return True
 
 
-def _moved(rules: Rules, window: Window, quantity: int) -> Moved:
-    price = quote(rules, window, quantity).total
-    return Moved(rules.resource_id, rules.name, window, quantity, price)
+def _equivalent(known: Known, parts: Sequence[Part], lines: Sequence[Line]) -> Equivalent:
+    """The parts as they are priced there; an add-on by the offer of its line's resource."""
+    mains = [part for part in parts if part.add_on is None]
+    frozen = {(ln.resource_id, ln.quantity): ln.price for ln in lines if ln.parent_id is not None}
+    found = []
+    for part in parts:
+        rules = known[part.resource_id].rules
+        if part.add_on is None:
+            price = quote(rules, part.window, part.quantity).total
+        else:
+            offering = known[mains[part.line].resource_id].rules
+            price_was = frozen[part.resource_id, part.quantity]
+            offer = offer_of(offering, part.resource_id, price_was)
+            price = quote_add_on(offer, part.window, part.quantity, rules=rules).total
+        found.append(Moved(part.resource_id, rules.name, part.window, part.quantity, price))
+    return Equivalent(found)

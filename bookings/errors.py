@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from bookings.rules import Window
 from config.kernel.database_errors import names
 from config.kernel.errors import DomainError
 
@@ -31,22 +30,44 @@ class OutsideOpeningHours(LineError):
     detail = "It is closed for some of that time."
 
 
+class OnlyWithOthers(LineError):
+    code = "only_with_others"
+    detail = "This can only be booked together with something else."
+
+
+class AddOnNotAllowed(LineError):
+    """`add_on` is its index in the line's add-ons, null where it is missing; `resource` its id.
+
+    `rule` is not_offered, twice, quantity (with `most`) or required (with `least`).
+    """
+
+    code = "add_on_not_allowed"
+    detail = "That add-on cannot be had with this."
+
+
 class SlotTaken(LineError):
-    """409. `next_free` is the nearest free window of the same length, or null."""
+    """409. `next_free` is the nearest window of the line in which all lines fit, or null.
+
+    `add_on` is the index of the line's add-on that is taken, null for the line itself; `remaining`
+    is how many units are left throughout the window asked for, null where nobody has looked.
+    """
 
     code = "slot_taken"
     status = 409
     detail = "Someone else has that time."
 
     def __init__(
-        self, detail: str = "", *, line: int = 0, next_free: dict[str, str] | None = None
+        self,
+        detail: str = "",
+        *,
+        line: int = 0,
+        add_on: int | None = None,
+        remaining: int | None = None,
+        next_free: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(detail, line=line, next_free=next_free)
-
-    def with_next_free(self, window: Window | None) -> "SlotTaken":
-        """The same error, saying where there is room."""
-        found = window and {"start": window.start.isoformat(), "end": window.end.isoformat()}
-        return SlotTaken(self.message, line=self.data["line"], next_free=found or None)
+        if remaining and not detail:
+            detail = f"Only {remaining} {'is' if remaining == 1 else 'are'} left for that time."
+        super().__init__(detail, line=line, add_on=add_on, remaining=remaining, next_free=next_free)
 
 
 names("occupancy_no_overlap", SlotTaken)

@@ -15,25 +15,21 @@ READ_COMMITTED_ONLY = f"""
 """
 
 # The peak of a pool's use at any instant of the range `span`, blocks included, without row `skip`.
-# A maximum of overlapping intervals is reached where one of them starts, or where the range does.
+# One sweep over the moments at which use changes; at the same moment, what ends goes first.
 PEAK = """
     SELECT coalesce(max(used), 0) INTO peak FROM (
-        SELECT (
-            SELECT coalesce(sum(o.quantity), 0) FROM bookings_occupancy o
-            WHERE o.resource_id = pool AND o.released_at IS NULL AND NOT o.exclusive
-              AND o.id <> skip AND o.during @> moment.at
-        ) + (
-            SELECT coalesce(sum(b.quantity), 0) FROM bookings_block b
-            WHERE b.resource_id = pool AND b.during @> moment.at
-        ) AS used
+        SELECT sum(step.units) OVER (ORDER BY step.at, step.units) AS used
         FROM (
-            SELECT lower(span) AS at
-            UNION SELECT lower(o.during) FROM bookings_occupancy o
+            SELECT o.during, o.quantity FROM bookings_occupancy o
             WHERE o.resource_id = pool AND o.released_at IS NULL AND NOT o.exclusive
-              AND o.during && span AND lower(o.during) > lower(span)
-            UNION SELECT lower(b.during) FROM bookings_block b
-            WHERE b.resource_id = pool AND b.during && span AND lower(b.during) > lower(span)
-        ) AS moment
+              AND o.id <> skip AND o.during && span
+            UNION ALL
+            SELECT b.during, b.quantity FROM bookings_block b
+            WHERE b.resource_id = pool AND b.during && span
+        ) AS use CROSS JOIN LATERAL (VALUES
+            (greatest(lower(use.during), lower(span)), use.quantity),
+            (upper(use.during), -use.quantity)
+        ) AS step(at, units)
     ) AS uses;
 """
 
@@ -103,6 +99,11 @@ resource_guard = pgtrigger.Trigger(
             SELECT 1 FROM bookings_occupancy WHERE resource_id = OLD.id
         ) THEN
             {refuse("resource_mode_is_fixed_once_used", "the mode is fixed once booked")}
+        END IF;
+        IF NEW.mode <> OLD.mode AND EXISTS (
+            SELECT 1 FROM bookings_addon WHERE pool_id = OLD.id
+        ) THEN
+            {refuse("resource_is_offered_as_an_add_on", "an add-on is a pool")}
         END IF;
         IF NEW.workspace_id <> OLD.workspace_id THEN
             {refuse("resource_stays_in_workspace", "a resource stays in its workspace")}
@@ -282,6 +283,35 @@ occupancy_belongs = deferred(
     declare=_BELONGS_DECLARE,
 )
 
+# An add-on's line stands in the booking of the line that it belongs to, at the same time, and has
+# none of its own: whatever becomes of the one becomes of the other, also when it is given up.
+_TOGETHER = f"""
+    IF EXISTS (
+        SELECT 1 FROM bookings_line a LEFT JOIN bookings_line l
+          ON l.id = a.parent_id AND l.booking_id = a.booking_id AND l.parent_id IS NULL
+         AND l.starts_at = a.starts_at AND l.ends_at = a.ends_at
+         AND (l.cancelled_at IS NULL) = (a.cancelled_at IS NULL)
+        WHERE (a.booking_id IN (NEW.booking_id, OLD.booking_id) OR a.id = NEW.id)
+          AND a.parent_id IS NOT NULL AND l.id IS NULL
+    ) THEN
+        {refuse("add_on_stays_with_its_line", "an add-on stays with its line")}
+    END IF;
+    RETURN NULL;
+"""
+
+add_on_goes_with_its_line = deferred(
+    "goes_with_its_line",
+    _TOGETHER,
+    pgtrigger.Insert,
+    condition=pgtrigger.Q(new__parent_id__isnull=False),
+)
+
+line_keeps_its_add_ons = deferred(
+    "keeps_its_add_ons",
+    _TOGETHER,
+    pgtrigger.UpdateOf("parent_id", "booking_id", "starts_at", "ends_at", "cancelled_at"),
+)
+
 # Handed to another booking, it would leave a confirmed one without its slot, unseen.
 occupancy_stays = pgtrigger.Trigger(
     name="stays",
@@ -338,4 +368,47 @@ series_belongs = deferred(
         RETURN NULL;
     """,
     pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "workspace_id"),
+)
+
+add_on_belongs = deferred(
+    "belongs",
+    f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_resource r JOIN bookings_resource p
+              ON p.workspace_id = r.workspace_id
+            WHERE r.id = NEW.resource_id AND p.id = NEW.pool_id AND p.mode = 'pooled'
+        ) THEN
+            {refuse("add_on_is_a_pool_of_the_workspace", "an add-on is a pool of the workspace")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "pool_id"),
+)
+
+unit_belongs = deferred(
+    "belongs",
+    f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_resource r WHERE r.id = NEW.resource_id AND r.mode = 'pooled'
+        ) THEN
+            {refuse("unit_is_of_a_pool", "only a pool has units")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.UpdateOf("resource_id"),
+)
+
+unit_assignment_belongs = pgtrigger.Trigger(
+    name="belongs",
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("unit_id", "line_id"),
+    when=pgtrigger.Before,
+    func=f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_line l JOIN bookings_unit u ON u.resource_id = l.resource_id
+            WHERE l.id = NEW.line_id AND u.id = NEW.unit_id
+        ) THEN
+            {refuse("unit_is_of_the_lines_pool", "a unit goes out for a line of its own pool")}
+        END IF;
+        RETURN NEW;
+    """,
 )

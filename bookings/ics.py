@@ -8,13 +8,16 @@ from bookings.states import UNDECIDED, WITHOUT_OCCUPANCIES
 
 
 def for_booking(booking: Booking) -> bytes:
-    """One VEVENT per line, in UTC; a cancelled booking cancels its events by the same UIDs."""
+    """One VEVENT per line, in UTC; a cancelled booking cancels its events by the same UIDs.
+
+    Add-ons go with their line and are no events of their own.
+    """
     ended = booking.state in WITHOUT_OCCUPANCIES
     calendar = Calendar()
     calendar.add("prodid", "-//Surehold//Booking//EN")
     calendar.add("version", "2.0")
     calendar.add("method", "CANCEL" if ended else "PUBLISH")
-    for line in booking.lines.select_related("resource__location"):
+    for line in booking.lines.filter(parent=None).select_related("resource__location"):
         calendar.add_component(_event(booking, line))
     return calendar.to_ical()
 

@@ -8,21 +8,25 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from bookings.models import Booking, Change, Resource
+from bookings.pool_use import PEAK_LIVE
 from bookings.rules import Rules, Window
 from bookings.rules_query import BY_ID, ONE_BY_ID, RULES_SQL, rules_from
 from config.kernel import clock
 from config.kernel.locks import lock_ids, locked, require_transaction
 
+_OCCUPIED = """tstzrange(
+                  %(start)s::timestamptz - make_interval(secs => r.buffer_before_seconds),
+                  %(end)s::timestamptz + make_interval(secs => r.buffer_after_seconds))"""
 # The clock stands outside of the locking part, so that it is read after the lock is had.
 LOCK_IF_FREE = f"""
     SELECT found.*, clock_timestamp() FROM (
         {RULES_SQL} {ONE_BY_ID} AND NOT EXISTS (
             SELECT 1 FROM bookings_occupancy o
             WHERE o.exclusive AND o.resource_id = r.id AND o.released_at IS NULL
-              AND o.during && tstzrange(
-                  %(start)s::timestamptz - make_interval(secs => r.buffer_before_seconds),
-                  %(end)s::timestamptz + make_interval(secs => r.buffer_after_seconds))
-        )
+              AND o.during && {_OCCUPIED}
+        ) AND (r.mode = 'exclusive' OR r.capacity >= %(quantity)s + (
+            {PEAK_LIVE.format(resource="r.id", window=_OCCUPIED)}
+        ))
         FOR NO KEY UPDATE OF r
     ) AS found
 """  # noqa: S608
@@ -53,13 +57,14 @@ def lock_rules(*, workspace_id: UUID, resource_ids: Iterable[UUID]) -> dict[UUID
 
 
 def lock_rules_if_free(
-    *, workspace_id: UUID, resource_id: UUID, window: Window
+    *, workspace_id: UUID, resource_id: UUID, window: Window, quantity: int = 1
 ) -> tuple[Rules, datetime] | None:
-    """Lock a pool, or an exclusive resource whose window nobody has: rules, and the time then.
+    """Lock a pool with so many units left, or an exclusive resource whose window nobody has: rules,
+    and the time then.
 
     For the usual claim of a room, which needs no second look: what came in while it waited for the
     lock, the constraint refuses. None is no verdict, and took no lock: the resource may be unknown,
-    or there may be somebody, live or lapsed, in the window.
+    or there may be somebody in the window (live or, in a room, lapsed).
     """
     require_transaction()
     with connection.cursor() as cursor:
@@ -70,6 +75,7 @@ def lock_rules_if_free(
                 "id": resource_id,
                 "start": window.start,
                 "end": window.end,
+                "quantity": quantity,
             },
         )
         row = cursor.fetchone()

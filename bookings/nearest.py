@@ -1,64 +1,79 @@
-"""For who lost a slot: which line it was, and the nearest window of the same length."""
+"""For who lost a slot: which line it was, what is left of it, and where everything would fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
 
-from bookings.availability import Availability, availability, next_free, slots
+from bookings.availability import Availability, availability, units_free
 from bookings.errors import SlotTaken
-from bookings.rules import Rules, Window
+from bookings.parts import Asked, Known, Part, first_taken, fitting, parts_of
+from bookings.rules import Window
 from bookings.selectors import rules_for
 from config.kernel.database_errors import translated
 
 _LOOK_AHEAD = timedelta(days=14)
 
-
-class Asked(Protocol):
-    """A line of a claim."""
-
-    @property
-    def resource_id(self) -> UUID: ...
-    @property
-    def start(self) -> datetime: ...
-    @property
-    def end(self) -> datetime: ...
-    @property
-    def quantity(self) -> int: ...
+# The booking that is not in its own way: its id, or how to find it once somebody asks.
+Own = UUID | Callable[[], UUID | None] | None
 
 
 class SlotTakenNearby(SlotTaken):
-    """`slot_taken` that looks for the nearest free window only when it is written down.
+    """`slot_taken` that looks for what is left and free only when it is written down.
 
-    By then the claim's transaction is over: nobody waits for the look under its locks.
+    By then the claim's transaction is over: nobody waits for the look under its locks. A `refused`
+    without a line does not know which one it was about.
     """
 
     def __init__(
         self,
-        detail: str,
+        refused: SlotTaken,
         workspace_id: UUID,
         lines: Sequence[Asked],
-        line: int | None,
-        own: UUID | None = None,
+        *,
+        knows_line: bool,
+        own: Own = None,
     ) -> None:
-        super().__init__(detail, line=line or 0)
-        self._workspace_id, self._lines, self._line = workspace_id, lines, line
-        self._own = own
+        data = refused.data
+        super().__init__(
+            refused.message,
+            line=data["line"],
+            add_on=data["add_on"],
+            remaining=data["remaining"],
+        )
+        self._workspace_id, self._parts = workspace_id, parts_of(lines)
+        self._knows_line, self._own = knows_line, own
 
     def as_problem(self) -> dict[str, Any]:
-        wanted = {line.resource_id for line in self._lines}
-        rules = rules_for(workspace_id=self._workspace_id, resource_ids=wanted)
-        index = _first_taken(self._lines, rules, self._own) if self._line is None else self._line
-        line = self._lines[index]
-        known = rules.get(line.resource_id)
-        self.data["line"] = index
-        near = known and _nearest(known, line, self._own)
+        known = self._look()
+        self._name(known)
+        near = _nearest(known, self._parts, self.data["line"])
         self.data["next_free"] = (
             {"start": _said(near.start), "end": _said(near.end)} if near else None
         )
         return super().as_problem()
+
+    def _look(self) -> Known:
+        """What is free from when the first line begins to two weeks after the last one ends."""
+        own = self._own() if callable(self._own) else self._own
+        wanted = {part.resource_id for part in self._parts}
+        rules = rules_for(workspace_id=self._workspace_id, resource_ids=wanted)
+        return availability(
+            rules=list(rules.values()),
+            start=min(part.window.start for part in self._parts),
+            end=max(part.window.end for part in self._parts) + _LOOK_AHEAD,
+            ignore_booking_id=own,
+        )
+
+    def _name(self, known: Known) -> None:
+        """The line and how many are left, where the claim itself could not say."""
+        if not self._knows_line:
+            part, left = first_taken(known, self._parts) or (self._parts[0], None)
+            self.data |= {"line": part.line, "add_on": part.add_on, "remaining": left}
+        if self.data["remaining"] is None:
+            self.data["remaining"] = _left(known, self._parts, self.data)
 
 
 def with_next_free(
@@ -66,19 +81,19 @@ def with_next_free(
     workspace_id: UUID,
     lines: Sequence[Asked],
     *,
-    own: UUID | None = None,
+    own: Own = None,
 ) -> Exception:
-    """The error to raise instead: one that names the line and where there is room.
+    """The error to raise instead: one that names the line, what is left, and where there is room.
 
     A constraint does not say which line it refused; that is found out afterwards. What the booking
     `own` has is not in its own way. Whatever is not about a taken slot comes back as it is.
     """
     if isinstance(error, SlotTaken):
-        return SlotTakenNearby(error.message, workspace_id, lines, error.data["line"], own)
+        return SlotTakenNearby(error, workspace_id, lines, knows_line=True, own=own)
     named = translated(error)
     if isinstance(named, SlotTaken):
-        only = 0 if len(lines) == 1 else None
-        return SlotTakenNearby(named.message, workspace_id, lines, only, own)
+        is_one = len(parts_of(lines)) == 1
+        return SlotTakenNearby(named, workspace_id, lines, knows_line=is_one, own=own)
     return error
 
 
@@ -86,37 +101,32 @@ def free_throughout(known: Availability, window: Window) -> int:
     """How many units are free during the whole window, its buffers included; else 0."""
     if not any(opened.contains(window) for opened in known.open):
         return 0
-    if known.rules.is_exclusive:
-        with_buffers = known.rules.occupied(window)
-        return 0 if any(use.overlaps(with_buffers) for use in known.taken) else 1
-    if any(use.overlaps(window) for use in known.taken):
-        return 0
-    stretches = [f for f in known.free if Window(f.start, f.end).overlaps(window)]
-    return min((stretch.remaining for stretch in stretches), default=0)
+    return units_free(known, known.rules.occupied(window))
 
 
-def _first_taken(lines: Sequence[Asked], rules: dict[UUID, Rules], own: UUID | None = None) -> int:
-    """The first line that is not free any more; the first of all when that has passed already."""
-    start, end = min(line.start for line in lines), max(line.end for line in lines)
-    known = availability(rules=list(rules.values()), start=start, end=end, ignore_booking_id=own)
-    for index, line in enumerate(lines):
-        found = known.get(line.resource_id)
-        if found and free_throughout(found, Window(line.start, line.end)) < line.quantity:
-            return index
+def _left(known: Known, parts: Sequence[Part], data: dict[str, Any]) -> int:
+    """The units of one part that nobody has now."""
+    for part in parts:
+        if (part.line, part.add_on) == (data["line"], data["add_on"]) and part.resource_id in known:
+            available = known[part.resource_id]
+            return units_free(available, available.rules.occupied(part.window))
     return 0
 
 
-def _nearest(rules: Rules, line: Asked, own: UUID | None = None) -> Window | None:
-    """The next window of the same length, at the same time or later, with enough units."""
-    seconds = int((line.end - line.start).total_seconds())
-    if line.quantity == 1:
-        return next_free(
-            rules=rules, start=line.start, duration_seconds=seconds, ignore_booking_id=own
-        )
-    end = line.start + _LOOK_AHEAD
-    known = availability(rules=[rules], start=line.start, end=end, ignore_booking_id=own)
-    found = slots(known[rules.resource_id], duration_seconds=seconds, quantity=line.quantity)
-    return Window(found[0].start, found[0].end) if found else None
+def _nearest(known: Known, parts: Sequence[Part], index: int) -> Window | None:
+    """Where the line of that index would be, the next time at which every line fits.
+
+    All keep their distance from each other; at the time asked for or later, within two weeks.
+    """
+    main = next(part for part in parts if part.line == index and part.add_on is None)
+    until = main.window.start + _LOOK_AHEAD
+    for moved in fitting(known, parts, index):
+        window = next(p.window for p in moved if p.line == index and p.add_on is None)
+        if window.start >= until:
+            return None
+        if window.start >= main.window.start:
+            return window
+    return None
 
 
 def _said(moment: datetime) -> str:

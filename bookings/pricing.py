@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from bookings.add_ons import part_of
+from bookings.offers import Offer
 from bookings.price_times import stretches
 from bookings.prices import MINIMUM, PER_BOOKING, PER_DAY, PER_HOUR, PER_STEP
 from bookings.rules import Price, Rules, Window
@@ -89,6 +91,14 @@ def summed(
     if tax.basis_points:
         found.append(tax_part(tax, sum(part["amount_minor"] for part in found)))
     return frozen(found, currency)
+
+
+def quote_add_on(offer: Offer, window: Window, quantity: int, *, rules: Rules) -> Quote:
+    """The price of so many of an add-on for its line's window: the offer's, not the pool's own.
+
+    `rules` are the pool's: whose tax it is.
+    """
+    return summed([part_of(offer, window, quantity)], rules.currency, rules.tax)
 
 
 def _many(

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from bookings.days import Days, started_days
 from bookings.hours import Hours, WeeklySpan
 from bookings.local_time import moment_at
+from bookings.offers import Offer
 from bookings.policy import Terms
 from bookings.prices import Price
 from bookings.seen_by import EVERYBODY, SeenBy
@@ -51,6 +52,8 @@ class Rules:
     days: Days | None = None
     horizon_opens_at: time | None = None
     tax: Tax = NO_TAX
+    only_with_others: bool = False
+    offers: tuple[Offer, ...] = ()
     seen_by: SeenBy = EVERYBODY
     approval_ttl_seconds: int | None = None
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from bookings.days import DAYS_SQL, days_from
 from bookings.hours import HOURS_SQL, hours_from
+from bookings.offers import OFFERS_SQL, offers_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from, tax_from
 from bookings.rules import Rules
@@ -24,7 +25,7 @@ RULES_SQL = f"""
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
            coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{DAYS_SQL},
-           r.horizon_opens_at,{SEEN_BY_SQL},
+           r.horizon_opens_at,{OFFERS_SQL},{SEEN_BY_SQL},
            CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
@@ -42,8 +43,9 @@ def rules_from(rows: Iterable[tuple[Any, ...]]) -> dict[UUID, Rules]:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices, days, released_at, seen_by, approval = row
+    *start, alone, offers, seen_by, approval = row
+    *plain, free, partial, percent, fee, hours, prices, days, released_at = start
     terms = Terms(free, partial, percent, fee)
     known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
-    known += [tax_from(prices), seen_by_from(seen_by), approval]
+    known += [tax_from(prices), alone, offers_from(offers), seen_by_from(seen_by), approval]
     return Rules(*[*plain, *known])

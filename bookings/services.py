@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import models, transaction
 
 from bookings import lock_objects
+from bookings.capacity import in_the_way
 from bookings.models import Block, Booking, BookingEvent, Occupancy, Resource
 from bookings.rules import Window
 from bookings.states import (
@@ -174,7 +175,8 @@ def place_block(
 ) -> tuple[Block, list[Booking]]:
     """Close a resource (or units of a pool) for a window; bookings that are there stay there.
 
-    Returns the block and the live bookings it lies over, for the operator to deal with.
+    Returns the block and the live bookings it lies over, for the operator to deal with; of a pool,
+    those that have units while more are taken than are left.
     """
     if window.end <= window.start:
         raise InvalidInput("The end must come after the start.", field="end")
@@ -195,4 +197,7 @@ def place_block(
             occupancies__released_at=None,
             occupancies__during__overlap=(window.start, window.end),
         )
+        if not resource.is_exclusive:
+            over = in_the_way(resource, resource.capacity, within=window)
+            under = under.filter(pk__in=[each.booking_id for each in over])
         return block, list(under.distinct().order_by("starts_at"))

@@ -310,10 +310,15 @@ class Fields:
             for index, item in enumerate(value)
         ]
 
-    def empty_list(self, field: str, because: str) -> None:
-        """A field of the contract that can only be empty so far."""
-        if self.has(field) and self._values[field] != []:
-            _refuse(because, self.name(field), self._data)
+    def objects_within(self, field: str, most: int) -> "list[Fields]":
+        """0 to `most` objects; errors within one carry what errors of this object carry."""
+        value = self._values[field] if self.has(field) else []
+        if not isinstance(value, list) or len(value) > most:
+            _refuse(f"A list of at most {most} objects.", self.name(field), self._data)
+        return [
+            Fields.of(item, f"{self.name(field)}.{index}", **self._data)
+            for index, item in enumerate(value)
+        ]
 
     def refuse(self, field: str, message: str) -> NoReturn:
         """Say what is wrong with a field that was read."""

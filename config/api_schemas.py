@@ -36,7 +36,18 @@ class ProblemSchema(serializers.Serializer):
     )
     line = serializers.IntegerField(required=False, help_text="Index of the line that failed.")
     next_free = WindowSchema(required=False, allow_null=True)
-    rule = serializers.CharField(required=False, help_text="Which rule a window breaks.")
+    add_on = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Index of the line's add-on that failed."
+    )
+    remaining = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Units left throughout the time asked for."
+    )
+    resource = serializers.UUIDField(required=False, help_text="Of the add-on that failed.")
+    most = serializers.IntegerField(required=False)
+    least = serializers.IntegerField(required=False)
+    rule = serializers.CharField(
+        required=False, help_text="Which rule a window or an add-on breaks."
+    )
     left_minor = serializers.IntegerField(
         required=False, help_text="What is left to give back, in minor units."
     )

@@ -31,7 +31,7 @@ from config.kernel.context import Actor
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput, InvalidTransition, NotFound, VersionMismatch
 from config.kernel.locks import locked, require_transaction
-from holds import booking_limits, ending, limits
+from holds import booking_limits, ending, limits, moving
 from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.probe import Wanted, look
@@ -58,13 +58,32 @@ class NewWindow:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A change that has been looked at under the locks, and written down by `place`."""
+    """A change that has been looked at under the locks, and written down by `place`.
+
+    What is `moved` is a line for each of its `windows`, in order, and then the add-ons that go with
+    them.
+    """
 
     booking: Booking
     moved: list[MovedLine]
     rules: dict[UUID, Rules]
     now: datetime
+    windows: int
     claimant: Claimant = field(default_factory=Claimant)
+
+    def window_of(self, index: int) -> int:
+        """The index of the window by which one of the `moved` moves."""
+        if index < self.windows:
+            return index
+        parent = self.moved[index].line.parent_id
+        return next(n for n, each in enumerate(self.moved) if each.line.pk == parent)
+
+    def add_on_of(self, index: int) -> int | None:
+        """Which add-on of its line one of the `moved` is; None for the line itself."""
+        if index < self.windows:
+            return None
+        parent = self.moved[index].line.parent_id
+        return sum(each.line.parent_id == parent for each in self.moved[self.windows : index])
 
     @property
     def difference_minor(self) -> int:
@@ -142,19 +161,24 @@ def refuse_unless_confirmed(booking: Booking) -> None:
 def looked_up(booking: Booking, windows: Sequence[NewWindow], *, now: datetime) -> Asked:
     """What each line would be and cost; without locks it is as stale as every look.
 
-    Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422).
+    The add-ons of a line go where it goes. Raises InvalidInput, UnknownResource, WindowNotAllowed,
+    OutsideOpeningHours and, where a line goes to another resource, AddOnNotAllowed (422).
     """
-    standing = booking.lines.filter(cancelled_at=None).order_by("position")
-    lines = {line.position: line for line in standing}
+    every = list(booking.lines.filter(cancelled_at=None).order_by("position"))
+    lines = {line.position: line for line in every if line.parent_id is None}
     wanted = [_line_of(lines, window, index) for index, window in enumerate(windows)]
+    add_ons = moving.add_ons_of(every)
     ids = {w.resource_id or line.resource_id for w, line in zip(windows, wanted, strict=True)}
+    ids |= {each.resource_id for line in wanted for each in add_ons[line.pk]}
     rules = rules_for(workspace_id=booking.workspace_id, resource_ids=ids)
     groups = groups_for(booking.member, booking.workspace_id, rules.values())
     moved = [
         _moved(booking, line, window, rules, now, index, groups)
         for index, (window, line) in enumerate(zip(windows, wanted, strict=True))
     ]
-    return Asked(booking, moved, rules, now)
+    discount = frozen_reduction(booking.price)
+    with_them = moving.with_their_lines(moved, add_ons, rules, discount)
+    return Asked(booking, [*moved, *with_them], rules, now, len(moved))
 
 
 def first_taken(asked: Asked) -> int | None:
@@ -170,7 +194,7 @@ def first_taken(asked: Asked) -> int | None:
     for index, moved in enumerate(asked.moved):
         for anew in moved.taken_anew(had.get(moved.line.pk, [])):
             if units_free(known[moved.resource_id], anew) < moved.line.quantity:
-                return index
+                return asked.window_of(index)
     return None
 
 
@@ -281,25 +305,40 @@ def _take(asked: Asked, change: Change, *, lapses_at: datetime | None) -> list[O
     """The rows for what is taken anew; others' lapsed holds there are cleared away."""
     had = changes.backing(asked.booking.pk)
     wanted = [
-        Wanted(index, moved.resource_id, window, asked.rules[moved.resource_id].is_exclusive)
+        _wanted(asked, index, window)
         for index, moved in enumerate(asked.moved)
         for window in moved.taken_anew(had.get(moved.line.pk, []))
     ]
     if wanted:
-        look(wanted, own=set()).clear(ending.expire_locked)
+        look([each for _, each in wanted], own=set()).clear(ending.expire_locked)
     return [
         Occupancy(
             resource_id=each.resource_id,
             booking_id=change.booking_id,
-            line_id=asked.moved[each.line].line.pk,
+            line_id=moved.line.pk,
             change_id=change.pk,
             during=(each.during.start, each.during.end),
-            quantity=asked.moved[each.line].line.quantity,
+            quantity=each.quantity,
             exclusive=each.is_exclusive,
             lapses_at=lapses_at,
         )
-        for each in wanted
+        for moved, each in wanted
     ]
+
+
+def _wanted(asked: Asked, index: int, anew: Window) -> tuple[MovedLine, Wanted]:
+    moved = asked.moved[index]
+    rules = asked.rules[moved.resource_id]
+    wanted = Wanted(
+        line=asked.window_of(index),
+        resource_id=moved.resource_id,
+        during=anew,
+        is_exclusive=rules.is_exclusive,
+        quantity=moved.line.quantity,
+        capacity=rules.capacity,
+        add_on=asked.add_on_of(index),
+    )
+    return moved, wanted
 
 
 def _hold(asked: Asked, change: Change, ttl_seconds: int | None) -> Hold:

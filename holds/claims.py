@@ -12,12 +12,14 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from bookings import discounts, lock_objects, policy
+from bookings.add_ons import check_add_ons
 from bookings.checks import check_window
 from bookings.discount_rules import frozen_reduction, reduced, snapshot
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
 from bookings.limits import Booked
 from bookings.models import Booking, Line, Occupancy, Series
-from bookings.pricing import Quote, quote
+from bookings.pool_use import peak_of_pool
+from bookings.pricing import Quote
 from bookings.rules import Rules, Window
 from bookings.selectors import is_taken, rules_for
 from bookings.series import MOST as MOST_OF_SERIES
@@ -32,16 +34,17 @@ from config.kernel.errors import InvalidInput
 from holds import booking_limits, ending, limits
 from holds.errors import CheckoutOpen
 from holds.models import Hold
-from holds.pricing import groups_of_claimant
-from holds.probe import Seen, Wanted, look
+from holds.parts import Part, likeness, parts_of, requests_of, wanted
+from holds.pricing import groups_of_claimant, priced_parts
+from holds.probe import Seen, look
 from holds.states import ACTIVE
-from holds.subjects import Claimant, LineRequest
+from holds.subjects import AddOnRequest, Claimant, LineRequest
 from members.models import Workspace
 
 _LONGEST = timedelta(days=366)
-MOST_LINES = 20
+MOST_LINES, _MOST_ADD_ONS = 20, 40
 
-__all__ = ["Claimant", "LineRequest", "check_shape", "claim"]
+__all__ = ["AddOnRequest", "Claimant", "LineRequest", "check_shape", "claim"]
 
 
 @dataclass(slots=True)
@@ -59,6 +62,10 @@ class _Claim:
     rules: dict[UUID, Rules] = field(default_factory=dict)
     now: datetime = field(init=False)
     is_probed: bool = False
+    parts: list[Part] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = parts_of(self.lines)
 
 
 def claim(
@@ -78,10 +85,11 @@ def claim(
     live hold: the same lines return that hold; other lines replace it. Several tokens name several
     holds of theirs, all of which are replaced. Of a `series` there may be more lines than usual.
 
-    Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422), SlotTaken (409) with the
-    index of the line, BookingLimitReached (422), DiscountRefused (422) for a code that cannot be
-    used, TooManyHolds (429), and CheckoutOpen when a hold to be replaced has an open Checkout,
-    which payments closes before it tries again.
+    Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours, AddOnNotAllowed, OnlyWithOthers
+    (422), SlotTaken (409) with the index of the line (and of its add-on) and how many are left,
+    DiscountRefused (422) for a code that cannot be used, BookingLimitReached (422), TooManyHolds
+    (429), and CheckoutOpen when a hold to be replaced has an open Checkout, which payments closes
+    before it tries again.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)
@@ -116,6 +124,8 @@ def check_shape(
         raise InvalidInput("Name at least one line.", field="lines")
     if len(lines) > most:
         raise InvalidInput(f"At most {most} lines can be held together.", field="lines")
+    if sum(len(line.add_ons) for line in lines) > max(most, _MOST_ADD_ONS):
+        raise InvalidInput("These are too many add-ons to be held together.", field="lines")
     if ttl_seconds is not None and not 60 <= ttl_seconds <= 7200:
         raise InvalidInput("Give 60 to 7200 seconds.", field="ttl_seconds")
     for index, line in enumerate(lines):
@@ -127,11 +137,10 @@ def check_shape(
 
 def _lock(request: _Claim) -> None:
     """Lock the resources asked for, and those of the hold to be replaced, in one order."""
-    if len(request.lines) == 1 and not request.own:
+    if len(request.parts) == 1 and not request.own:
         _lock_one(request)
         return
-    wanted = {line.resource_id for line in request.lines}
-    ids = set(wanted)
+    ids = {part.resource_id for part in request.parts}
     if request.own:
         ids |= set(
             Occupancy.objects.filter(
@@ -140,21 +149,28 @@ def _lock(request: _Claim) -> None:
         )
     locked = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
     request.rules = visible(locked, request.claimant.viewer)
-    for index, line in enumerate(request.lines):
-        if line.resource_id not in request.rules:
-            raise UnknownResource(line=index)
+    for part in request.parts:
+        if part.resource_id not in request.rules:
+            raise _unknown(part)
+
+
+def _unknown(part: Part) -> UnknownResource:
+    return UnknownResource(line=part.line, add_on=part.add_on)
 
 
 def _lock_one(request: _Claim) -> None:
     """The usual claim: one exclusive resource, nobody in the window, and so nothing more to ask.
 
-    Of a crowd, those who come after the first need not wait for the lock. A pool is looked at under
-    the lock, for what has lapsed there.
+    Of a crowd, those who come after the first need not wait for the lock, nor those for whom a pool
+    has too few units left. A pool is looked at under the lock, for what has lapsed there.
     """
     (line,) = request.lines
     workspace_id, resource_id = request.workspace.pk, line.resource_id
     free = lock_objects.lock_rules_if_free(
-        workspace_id=workspace_id, resource_id=resource_id, window=line.window
+        workspace_id=workspace_id,
+        resource_id=resource_id,
+        window=line.window,
+        quantity=line.quantity,
     )
     if free is not None:
         rules, request.now = free
@@ -165,21 +181,25 @@ def _lock_one(request: _Claim) -> None:
     known = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])
     if not visible(known, request.claimant.viewer):
         raise UnknownResource(line=0)
-    now, taken = is_taken(resource_id, known[resource_id].occupied(line.window))
-    check_window(
-        known[resource_id],
-        line.window,
-        quantity=line.quantity,
-        now=now,
-        line=0,
-        overridden=request.claimant.overrides,
-    )
-    if taken:
-        raise SlotTaken(line=0)
+    request.rules = known
+    request.now, remaining = _left(known[resource_id], line)
+    _check(request)
+    if remaining < line.quantity:
+        raise SlotTaken(line=0, remaining=remaining)
     locked = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
     request.rules = visible(locked, request.claimant.viewer)
     if not request.rules:
         raise UnknownResource(line=0)
+
+
+def _left(rules: Rules, line: LineRequest) -> tuple[datetime, int]:
+    """The time, and how many units nobody has: as stale as every look without a lock."""
+    occupied = rules.occupied(line.window)
+    if rules.is_exclusive:
+        now, taken = is_taken(line.resource_id, occupied)
+        return now, 0 if taken else 1
+    now, peak = peak_of_pool(line.resource_id, occupied)
+    return now, max(0, rules.capacity - peak)
 
 
 def _probe(request: _Claim) -> Hold | None:
@@ -213,29 +233,25 @@ def _check(request: _Claim) -> None:
             line=index,
             overridden=request.claimant.overrides,
         )
+        chosen = [(add_on.resource_id, add_on.quantity) for add_on in line.add_ons]
+        check_add_ons(rules, chosen, quantity=line.quantity, line=index)
 
 
 def _look(request: _Claim) -> Seen:
-    wanted = []
-    for index, line in enumerate(request.lines):
-        rules = request.rules[line.resource_id]
-        during = rules.occupied(line.window)
-        wanted.append(Wanted(index, line.resource_id, during, rules.is_exclusive))
-    return look(wanted, own={hold.booking_id for hold in request.own})
+    all_wanted = [wanted(part, request.rules[part.resource_id]) for part in request.parts]
+    return look(all_wanted, own={hold.booking_id for hold in request.own})
 
 
 def _same_or_replaced(request: _Claim) -> Hold | None:
     """The visitor's own live hold is returned when it is the same, else all are released first."""
     found = [ending.lock_own(hold) for hold in request.own]
     live = [h for h in found if h and h.state == ACTIVE and h.lapses_at > request.now]
-    wanted = {(ln.resource_id, ln.start, ln.end, ln.quantity) for ln in request.lines}
+    asked = likeness(request.lines)
     for own in live:
         if own.change_id is not None:
             continue
-        held = Line.objects.filter(booking_id=own.booking_id).values_list(
-            "resource_id", "starts_at", "ends_at", "quantity"
-        )
-        if set(held) == wanted and _is_same_price(request, own):
+        held = list(Line.objects.filter(booking_id=own.booking_id))
+        if likeness(requests_of(held)) == asked and _is_same_price(request, own):
             return own
     paying = [own.pk for own in live if own.has_open_checkout]
     if paying:
@@ -258,7 +274,7 @@ def _write_unseen(request: _Claim) -> Hold:
     except IntegrityError as error:
         named = translated(error)
         if isinstance(named, SlotTaken):
-            raise SlotTaken(named.message, line=0) from error
+            raise SlotTaken(named.message, line=0, remaining=0) from error
         raise
 
 
@@ -267,19 +283,7 @@ def _write(request: _Claim) -> Hold:
     quotes = _quotes(request)
     booking = _booking(request, quotes)
     hold = _hold(request, booking)
-    lines = [
-        Line(
-            booking_id=booking.pk,
-            position=index,
-            resource_id=line.resource_id,
-            starts_at=line.start,
-            ends_at=line.end,
-            quantity=line.quantity,
-            amount_minor=priced.total.amount_minor,
-            price=priced.parts,
-        )
-        for index, (line, priced) in enumerate(zip(request.lines, quotes, strict=True))
-    ]
+    lines = _lines(request, booking, quotes)
     occupancies = [_occupancy(request, line, hold) for line in lines]
     move = Move(booking.state, request.now, request.actor)
     event = event_for(booking, move, from_state="", kind="held")
@@ -291,16 +295,29 @@ def _write(request: _Claim) -> Hold:
     return hold
 
 
-def _quotes(request: _Claim) -> list[Quote]:
-    """What each line costs whoever claims, less their discount."""
-    groups = groups_of_claimant(request.claimant, request.workspace.pk, request.rules.values())
-    priced = [
-        (
-            line.resource_id,
-            quote(request.rules[line.resource_id], line.window, line.quantity, groups=groups),
+def _lines(request: _Claim, booking: Booking, quotes: list[Quote]) -> list[Line]:
+    """A line for each part, in order: an add-on comes after the line that it belongs to."""
+    lines: list[Line] = []
+    for position, (part, priced) in enumerate(zip(request.parts, quotes, strict=True)):
+        line = Line(
+            booking_id=booking.pk,
+            position=position,
+            resource_id=part.resource_id,
+            starts_at=part.window.start,
+            ends_at=part.window.end,
+            quantity=part.quantity,
+            parent_id=None if part.add_on is None else lines[part.line].pk,
+            amount_minor=priced.total.amount_minor,
+            price=priced.parts,
         )
-        for line in request.lines
-    ]
+        lines.append(line)
+    return lines
+
+
+def _quotes(request: _Claim) -> list[Quote]:
+    """What each part costs whoever claims, less their discount."""
+    groups = groups_of_claimant(request.claimant, request.workspace.pk, request.rules.values())
+    priced = priced_parts(request.parts, request.lines, request.rules, groups)
     if request.discount is None:
         return [found for _, found in priced]
     if not request.claimant.limited:  # visitors give theirs when they pay, and are counted then
@@ -308,6 +325,11 @@ def _quotes(request: _Claim) -> list[Quote]:
     currency = request.workspace.currency
     discounts.refuse_unless_fit(request.discount, priced, at=request.now, currency=currency)
     return reduced(priced, request.discount.reduction)
+
+
+def _of_line(request: _Claim, part: Part) -> Rules:
+    """The rules of the line that a part is, or belongs to."""
+    return request.rules[request.lines[part.line].resource_id]
 
 
 def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
@@ -324,7 +346,7 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         currency=workspace.currency,
         total_minor=sum(q.total.amount_minor for q in quotes),
         price=snapshot(quotes, request.discount.reduction if request.discount else None),
-        policy=policy.snapshot([request.rules[line.resource_id].terms for line in request.lines]),
+        policy=policy.snapshot([_of_line(request, part).terms for part in request.parts]),
         starts_at=min(line.start for line in request.lines),
         ends_at=max(line.end for line in request.lines),
         created_at=request.now,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import DateTimeField, Func, QuerySet
 
@@ -24,6 +25,14 @@ class Held:
 def by_token(token: str) -> Hold | None:
     """The hold that a visitor's token names, with booking and workspace."""
     return Hold.objects.select_related("booking", "workspace").filter(token=token).first()
+
+
+def booking_of_token(workspace: Workspace, token: str) -> UUID | None:
+    """The booking behind the active hold that a token names, if there is one."""
+    if not token:
+        return None
+    mine = Hold.objects.filter(token=token, workspace=workspace, state=ACTIVE)
+    return mine.values_list("booking_id", flat=True).first()
 
 
 def own_hold(booking: Booking) -> Hold | None:

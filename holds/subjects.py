@@ -10,13 +10,22 @@ from members.models import Member
 
 
 @dataclass(frozen=True, slots=True)
+class AddOnRequest:
+    """So many units of a pool, for a line and its window."""
+
+    resource_id: UUID
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class LineRequest:
-    """What is asked for: a resource, a member-facing window, how many."""
+    """What is asked for: a resource, a member-facing window, how many, and what goes with them."""
 
     resource_id: UUID
     start: datetime
     end: datetime
     quantity: int = 1
+    add_ons: tuple[AddOnRequest, ...] = ()
 
     @property
     def window(self) -> Window:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from bookings import admin_units
 from bookings import services as booking_services
 from bookings import states as booking_states
 from bookings.models import Booking, BookingEvent
@@ -45,6 +46,7 @@ from payments.states import (
     SUBMITTED,
 )
 
+WITH_UNITS = {booking_states.CONFIRMED, booking_states.COMPLETED, booking_states.NO_SHOW}
 STATE_LABELS = {
     "pending payment": "warning",
     "awaiting approval": "warning",
@@ -180,8 +182,8 @@ class BookingAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
     actions_detail = (
-        "approve", "decline", "paid_otherwise", "ask_nothing", "move", "cancel", "drop", "refund",
-        "complete", "no_show",
+        "approve", "decline", "paid_otherwise", "ask_nothing", "move", "units", "cancel", "drop",
+        "refund", "complete", "no_show",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -256,6 +258,8 @@ class BookingAdmin(ReadOnlyAdmin):
                 if offered.path == "move"
                 else admin_dropping.is_offered(object_id)
                 if offered.path == "drop"
+                else now in WITH_UNITS and admin_units.has_units(object_id)
+                if offered.path == "units"
                 else money_back.has_something_left(object_id)
             )
         ]
@@ -304,6 +308,12 @@ class BookingAdmin(ReadOnlyAdmin):
         booking = self.row_or_404(request, object_id, MANAGER)
         back = self.change_url(booking.pk)
         return admin_change.page(request, self.admin_site, booking, back=back)
+
+    @action(description="Hand over…", permissions=["view"], icon="key")
+    def units(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        booking = self.row_or_404(request, object_id, CLERK)
+        deed = admin_units.deed(request, booking, back=self.change_url(booking.pk))
+        return ask_then_do(request, self.admin_site, Booking, deed)
 
     @action(
         description="Cancel…",

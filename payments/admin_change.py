@@ -132,7 +132,8 @@ def page(request: HttpRequest, site: AdminSite, booking: Booking, *, back: str) 
     """GET asks; the first POST shows what it would do, the one with `seen` does it."""
     lines = list(WITH_RESOURCES.filter(booking=booking).order_by("position"))
     with timezone.override(_zone(request, booking, lines[0])):
-        form = ChangeForm(booking, lines, request.POST if request.method == "POST" else None)
+        mains = [line for line in lines if line.parent_id is None]
+        form = ChangeForm(booking, mains, request.POST if request.method == "POST" else None)
         shown = None
         if form.is_bound and form.is_valid():
             if "seen" in request.POST and _did(request, booking, form):

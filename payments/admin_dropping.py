@@ -21,7 +21,7 @@ from payments.models import Refund
 def is_offered(booking_id: Any) -> bool:
     """Whether a booking has more than one line that stands."""
     standing = Line.objects.filter(
-        booking_id=booking_id, booking__state=CONFIRMED, cancelled_at=None
+        booking_id=booking_id, booking__state=CONFIRMED, cancelled_at=None, parent=None
     )
     return standing.count() > 1
 
@@ -29,7 +29,7 @@ def is_offered(booking_id: Any) -> bool:
 def deed(request: HttpRequest, booking: Booking, *, back: str) -> Deed:
     """Cancel some lines of a confirmed booking; the others stand."""
     lines = list(
-        booking.lines.filter(cancelled_at=None)
+        booking.lines.filter(cancelled_at=None, parent=None)
         .select_related("resource__location")
         .order_by("position")
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,7 @@ from config.pagination import paginated
 from holds.api import HoldReadView, hold_json
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
-from holds.selectors import own_hold, pending_change_hold, with_now
+from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
 from payments import checkouts, holding
 from payments.api_schemas import (
@@ -47,7 +48,7 @@ from payments.api_schemas import (
     HoldRequestSchema,
 )
 from payments.credits import MAX_MINOR, SPENDING
-from payments.holding import Claimant, LineRequest
+from payments.holding import AddOnRequest, Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
 from payments.standing import GIVEN_BACK, given_back_on, with_given_back
 from payments.states import CAPTURED
@@ -70,7 +71,12 @@ class HoldListView(ApiView):
         responses=answers({201: HoldSchema}, keyed=True),
     )
     def post(self, request: Request) -> Response:
-        """Claim. All lines or none; `slot_taken` names the line and the nearest free window."""
+        """Claim. All lines or none, each with its add-ons.
+
+        409 `slot_taken` names the line (and which of its add-ons, where it is one), how many units
+        remain throughout that time, and in `next_free` where the line would be at the nearest time
+        at which all lines fit. 422 `add_on_not_allowed` names line and add-on.
+        """
         asked = _claim(self.body())
         workspace, lines = self.workspace, asked.lines
 
@@ -86,7 +92,8 @@ class HoldListView(ApiView):
                     discount_code=asked.discount_code,
                 )
             except (SlotTaken, IntegrityError) as error:
-                raise with_next_free(error, workspace.id, lines) from error
+                own = partial(booking_of_token, workspace, asked.token)
+                raise with_next_free(error, workspace.id, lines, own=own) from error
             return Answer(201, hold_json(hold))
 
         return holding.placed(lambda: self.idempotently("holds.create", request.data, place))
@@ -176,12 +183,21 @@ def read_line(fields: Fields) -> LineRequest:
         start=fields.moment("start"),
         end=fields.moment("end"),
         quantity=fields.integer("quantity", 1, MAX_QUANTITY, 1),
+        add_ons=tuple(_add_on(each) for each in fields.objects_within("add_ons", MAX_LINES)),
     )
-    fields.empty_list("add_ons", "Add-ons cannot be held yet.")
     fields.no_others()
     if line.end <= line.start:
         fields.refuse("end", "The end comes after the start.")
     return line
+
+
+def _add_on(fields: Fields) -> AddOnRequest:
+    add_on = AddOnRequest(
+        resource_id=fields.uuid("resource"),
+        quantity=fields.integer("quantity", 1, MAX_QUANTITY, 1),
+    )
+    fields.no_others()
+    return add_on
 
 
 def _url(fields: Fields, name: str) -> str:

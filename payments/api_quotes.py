@@ -8,7 +8,6 @@ from rest_framework.response import Response
 
 from bookings.api_prices import discount_json, parts_json, tax_json
 from bookings.discounts import LONGEST_CODE
-from bookings.pricing import Quote
 from bookings.taxes import taxes_of
 from config.api import ApiView, rfc3339
 from config.api_schemas import answers
@@ -49,19 +48,33 @@ def _quoted_json(lines: list[LineRequest], found: Quoted) -> dict[str, Any]:
     currency, by = found.total.currency, found.reduction
     parts = [each.parts for each in found.quotes]
     return {
-        "lines": [_line_json(*each) for each in zip(lines, found.quotes, strict=True)],
+        "lines": [_line_json(index, line, found) for index, line in enumerate(lines)],
         "total": found.total.as_json(),
         "discount": discount_json(by.code if by else None, parts, currency),
         "taxes": [tax_json(tax, currency) for tax in taxes_of(parts)],
     }
 
 
-def _line_json(line: LineRequest, priced: Quote) -> dict[str, Any]:
+def _line_json(index: int, line: LineRequest, found: Quoted) -> dict[str, Any]:
+    mine = [
+        (part, priced)
+        for part, priced in zip(found.parts, found.quotes, strict=True)
+        if part.line == index
+    ]
+    (_, main), *add_ons = mine
     return {
         "resource": str(line.resource_id),
         "start": rfc3339(line.start),
         "end": rfc3339(line.end),
         "quantity": line.quantity,
-        "amount": priced.total.as_json(),
-        "parts": parts_json(priced.parts, priced.total.currency),
+        "amount": main.total.as_json(),
+        "parts": parts_json(main.parts, main.total.currency),
+        "add_ons": [
+            {
+                "resource": str(part.resource_id),
+                "quantity": part.quantity,
+                "amount": priced.total.as_json(),
+            }
+            for part, priced in add_ons
+        ],
     }

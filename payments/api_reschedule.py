@@ -17,6 +17,7 @@ from config.api import ApiView, Fields, Query, rfc3339
 from config.api_schemas import answers, idempotency_header, query
 from holds.changing import NewWindow
 from holds.models import Hold
+from holds.parts import add_ons_of
 from members.idempotency import Answer
 from payments import rescheduling
 from payments.api import MAX_LINES, booking_json, bookings_of
@@ -102,13 +103,15 @@ def _window(fields: Fields) -> NewWindow:
 
 def _line_requests(booking: Booking, windows: Sequence[NewWindow]) -> list[LineRequest]:
     """The windows as claims of the lines that are to go there, to find where there is room."""
-    lines = {line.position: line for line in booking.lines.all()}
+    every = list(booking.lines.all())
+    lines = {line.position: line for line in every if line.parent_id is None}
     return [
         LineRequest(
             window.resource_id or lines[window.position].resource_id,
             window.start,
             window.end,
             lines[window.position].quantity,
+            add_ons_of(every, lines[window.position]),
         )
         for window in windows
         if window.position in lines

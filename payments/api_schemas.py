@@ -18,7 +18,7 @@ PAYMENT_STATE = [(state, state) for state in PAYMENT_STATES.states]
 
 class AddOnRequestSchema(serializers.Serializer):
     resource = serializers.UUIDField()
-    quantity = serializers.IntegerField(default=1)
+    quantity = serializers.IntegerField(default=1, min_value=1)
 
 
 class LineRequestSchema(serializers.Serializer):
@@ -26,7 +26,11 @@ class LineRequestSchema(serializers.Serializer):
     start = serializers.DateTimeField(help_text="With its offset.")
     end = serializers.DateTimeField(help_text="With its offset; not part of the window.")
     quantity = serializers.IntegerField(default=1, min_value=1)
-    add_ons = AddOnRequestSchema(many=True, required=False, help_text="Empty for now.")
+    add_ons = AddOnRequestSchema(
+        many=True,
+        required=False,
+        help_text="Pools that the resource offers, for the same window.",
+    )
 
 
 class HolderSchema(serializers.Serializer):

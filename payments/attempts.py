@@ -18,10 +18,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.utils.dateparse import parse_datetime
 
+from bookings.add_ons import check_add_ons
 from bookings.checks import broken_rules
+from bookings.errors import LineError
 from bookings.models import Booking, Resource
-from bookings.pricing import quote
-from bookings.rules import Window
+from bookings.pricing import quote, quote_add_on
+from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from config.kernel.context import request_id
 from holds.models import Hold
@@ -229,12 +231,17 @@ def _lines_asked(said: dict[str, Any], workspace: Workspace) -> list[dict[str, A
 def _line(asked: Any) -> dict[str, Any] | None:
     try:
         start, end = parse_datetime(asked["start"]), parse_datetime(asked["end"])
-        line = {
+        line: dict[str, Any] = {
             "resource": str(uuid.UUID(asked["resource"])),
             "start": start and start.isoformat(),
             "end": end and end.isoformat(),
             "quantity": int(asked.get("quantity") or 1),
         }
+        if asked.get("add_ons"):
+            line["add_ons"] = [
+                {"resource": str(uuid.UUID(a["resource"])), "quantity": int(a.get("quantity") or 1)}
+                for a in asked["add_ons"][:20]
+            ]
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return line if start and end and start.tzinfo and end.tzinfo and start < end else None
@@ -256,8 +263,25 @@ def _wish(
         found, window, many = rules.get(resource_id), _window(line), line["quantity"]
         if found is None or broken_rules(found, window, quantity=many, now=at):
             return [], None
-        total += quote(found, window, many).total.amount_minor
+        try:
+            total += quote(found, window, many).total.amount_minor + _add_ons(found, line)
+        except LineError:
+            return [], None
     return lines, total if lines else None
+
+
+def _add_ons(rules: Rules, line: dict[str, Any]) -> int:
+    """What a line's add-ons cost. Raises LineError where they are not offered like that."""
+    chosen = [(uuid.UUID(a["resource"]), a["quantity"]) for a in line.get("add_ons", ())]
+    check_add_ons(rules, chosen, quantity=line["quantity"], line=0)
+    offers = {offer.pool_id: offer for offer in rules.offers}
+    pools = rules_for(workspace_id=rules.workspace_id, resource_ids=offers) if chosen else {}
+    prices = [
+        quote_add_on(offers[pool], _window(line), many, rules=pools[pool])
+        for pool, many in chosen
+        if pool in pools
+    ]
+    return sum(price.total.amount_minor for price in prices)
 
 
 def _window(line: dict[str, Any]) -> Window:

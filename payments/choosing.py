@@ -206,7 +206,7 @@ def choosing(booking: Booking, lines: Iterable[Line], query: QueryDict) -> Choos
     """
     now = clock.now()
     lines = list(lines)
-    open_ones = [line for line in lines if line.ends_at > now]
+    open_ones = [line for line in lines if line.ends_at > now and line.parent_id is None]
     rules = rules_for(
         workspace_id=booking.workspace_id, resource_ids={ln.resource_id for ln in open_ones}
     )

@@ -175,12 +175,23 @@ def _chosen(booking: Booking, positions: Sequence[int]) -> list[Line]:
         for line in booking.lines.order_by("position")
         if line.cancelled_at is None
     }
-    wanted = set(positions)
+    wanted = _with_add_ons(standing, set(positions))
     if not wanted or not wanted <= standing.keys():
         raise InvalidInput("The booking has no such line any more.", field="lines")
     if wanted == standing.keys():
         raise InvalidInput("That is all that is left: cancel the booking instead.", field="lines")
     return [line for position, line in standing.items() if position in wanted]
+
+
+def _with_add_ons(standing: dict[int, Line], wanted: set[int]) -> set[int]:
+    """Add-ons are given up with their line, and not by themselves."""
+    chosen = {standing[position].pk for position in wanted if position in standing}
+    for position, line in standing.items():
+        if line.parent_id in chosen:
+            wanted = wanted | {position}
+        elif line.parent_id is not None and position in wanted:
+            raise InvalidInput("An add-on goes with its line.", field="lines")
+    return wanted
 
 
 def _share(booking: Booking, line: Line, back: Back, now: datetime) -> int:

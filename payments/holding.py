@@ -5,12 +5,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from bookings.models import Booking, Occupancy, Series
+from bookings.parts import parts_of
 from bookings.selectors import rules_for
 from bookings.states import AWAITING_APPROVAL
 from config.kernel.context import Actor
 from config.kernel.errors import NotFound
 from holds import services
-from holds.claims import Claimant, LineRequest
+from holds.claims import AddOnRequest, Claimant, LineRequest
 from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.selectors import live_of_visitor
@@ -20,7 +21,7 @@ from payments.errors import PaymentInProgress
 
 T = TypeVar("T")
 
-__all__ = ["Claimant", "LineRequest", "let_go", "own_in_the_way", "place", "placed"]
+__all__ = ["AddOnRequest", "Claimant", "LineRequest", "let_go", "own_in_the_way", "place", "placed"]
 
 
 def own_in_the_way(
@@ -38,15 +39,16 @@ def own_in_the_way(
     tokens = {hold.booking_id: hold.token for hold in mine}
     if not tokens:
         return []
-    rules = rules_for(workspace_id=workspace.pk, resource_ids={ln.resource_id for ln in lines})
+    parts = parts_of(lines)
+    rules = rules_for(workspace_id=workspace.pk, resource_ids={part.resource_id for part in parts})
     in_the_way: set[UUID] = set()
-    for line in lines:
-        if line.resource_id in rules:
-            taken = rules[line.resource_id].occupied(line.window)
+    for part in parts:
+        if part.resource_id in rules:
+            taken = rules[part.resource_id].occupied(part.window)
             in_the_way.update(
                 Occupancy.objects.filter(
                     booking_id__in=tokens,
-                    resource_id=line.resource_id,
+                    resource_id=part.resource_id,
                     released_at=None,
                     lapses_at__isnull=False,
                     during__overlap=(taken.start, taken.end),

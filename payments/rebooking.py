@@ -1,6 +1,6 @@
 """The way back for who lost a slot: its nearest equivalent, held by one press of a button."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.http import QueryDict
@@ -14,6 +14,7 @@ from config.kernel import clock
 from config.kernel.errors import InvalidInput
 from holds.claims import LineRequest
 from holds.models import Hold
+from holds.parts import requests_of
 from holds.selectors import is_live
 
 
@@ -58,15 +59,15 @@ def lines_asked(booking: Booking, lines: list[Line], posted: QueryDict) -> list[
     if start is None or start.tzinfo is None or resource_id is None or not lines:
         raise InvalidInput("This form does not name a time. Load the page again.", field="start")
     first = lines[0]
-    if len(lines) == 1:
+    asked = requests_of(lines)
+    if len(asked) == 1:
         end = start + (first.ends_at - first.starts_at)
-        return [LineRequest(_alike(first, resource_id), start, end, first.quantity)]
+        there = _alike(first, resource_id)
+        return [LineRequest(there, start, end, first.quantity, asked[0].add_ons)]
     if resource_id != first.resource_id:
         raise InvalidInput("This form names something else.", field="resource")
     by = start - first.starts_at
-    return [
-        LineRequest(ln.resource_id, ln.starts_at + by, ln.ends_at + by, ln.quantity) for ln in lines
-    ]
+    return [replace(line, start=line.start + by, end=line.end + by) for line in asked]
 
 
 def _alike(lost: Line, resource_id: UUID) -> UUID:

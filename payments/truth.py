@@ -166,20 +166,32 @@ def nearest(lines: Iterable[Line], booking: Booking, viewer: Viewer) -> list[Off
     if first is None:
         return []
     return offers(
-        booking.workspace_id, first.resource_id, first.starts_at, first.ends_at, viewer=viewer
+        booking.workspace_id,
+        first.resource_id,
+        first.starts_at,
+        first.ends_at,
+        first.quantity,
+        viewer=viewer,
     )
 
 
 def offers(
-    workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, *, viewer: Viewer
+    workspace_id: UUID,
+    resource_id: UUID,
+    start: datetime,
+    end: datetime,
+    quantity: int = 1,
+    *,
+    viewer: Viewer,
 ) -> list[Offer]:
-    """The nearest equivalents of a window, each in the zone of its own place."""
+    """The nearest equivalents of a window, so many units free; each in the zone of its place."""
     found = alternatives(
         workspace_id=workspace_id,
         resource_id=resource_id,
         start=start,
         end=end,
         viewer=viewer,
+        quantity=quantity,
         count=4,
     )
     places = Resource.objects.filter(pk__in=[a.resource_id for a in found])

@@ -99,7 +99,12 @@ def _not_placed(
         "code": problem["code"],
         "message": problem["detail"],
         "offers": offers(
-            resource.workspace_id, resource.pk, line.start, line.end, viewer=viewer_of(request)
+            resource.workspace_id,
+            resource.pk,
+            line.start,
+            line.end,
+            line.quantity,
+            viewer=viewer_of(request),
         )
         if offered
         else [],

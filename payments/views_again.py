@@ -82,4 +82,6 @@ def _page(
 def _nearest(request: HttpRequest, apology: Apology, line: LineRequest) -> Any:
     start = max(line.start, database_now())
     end: datetime = start + (line.end - line.start)
-    return offers(apology.workspace_id, line.resource_id, start, end, viewer=viewer_of(request))
+    return offers(
+        apology.workspace_id, line.resource_id, start, end, line.quantity, viewer=viewer_of(request)
+    )

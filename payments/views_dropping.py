@@ -56,7 +56,8 @@ def _positions(request: HttpRequest, booking: Booking) -> list[int] | None:
         named = {int(value) for value in request.GET.getlist("line")}
     except ValueError:
         raise Http404("no such line") from None
-    standing = set(booking.lines.filter(cancelled_at=None).values_list("position", flat=True))
+    mains = booking.lines.filter(cancelled_at=None, parent=None)
+    standing = set(mains.values_list("position", flat=True))
     chosen = sorted(named & standing)
     return None if set(chosen) == standing else chosen
 
@@ -90,13 +91,14 @@ def _ask(
     status: int = 200,
 ) -> HttpResponse:
     truth, now = one(booking)
-    lines = [line for line in truth.lines if line.position in positions]
+    chosen = {line.pk for line in truth.lines if line.position in positions}
+    lines = [line for line in truth.lines if chosen & {line.pk, line.parent_id}]
     words = {
         "workspace": booking.workspace,
         "shown": truth,
         "token": token,
         "lines": lines,
-        "staying": [line for line in truth.lines if line.position not in positions],
+        "staying": [line for line in truth.lines if line not in lines],
         "told": dropping.preview(booking, positions, now=now),
         "policy": booking_policy_texts(booking, lines, now),
         "has_begun": any(line.starts_at <= now for line in lines),

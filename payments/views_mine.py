@@ -59,9 +59,10 @@ def manage(request: HttpRequest, token: str) -> HttpResponse:
 def _droppable(truth: Shown, now: datetime) -> frozenset[int]:
     """Positions of lines that can be cancelled while the others stand."""
     is_open = truth.state == CONFIRMED and truth.money.pay_again is None
-    if not is_open or len(truth.lines) < 2:
+    mains = [line for line in truth.lines if line.parent_id is None]
+    if not is_open or len(mains) < 2:
         return frozenset()
-    return frozenset(line.position for line in truth.lines if line.starts_at > now)
+    return frozenset(line.position for line in mains if line.starts_at > now)
 
 
 def _can_change(truth: Shown, now: datetime) -> bool:

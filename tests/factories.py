@@ -12,7 +12,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from bookings.models import Block, Category, Location, OpeningHours, PriceRule, Resource
+from bookings.models import AddOn, Block, Category, Location, OpeningHours, PriceRule, Resource
 from members.models import ApiKey, Member, Staff, Workspace
 
 MINUTE = 60
@@ -162,6 +162,15 @@ def make_room(**overrides: Any) -> Resource:
 def make_pool(**overrides: Any) -> Resource:
     """Eleven interchangeable bikes under the same rules."""
     return PoolFactory(**overrides)
+
+
+def make_add_on(resource: Resource, pool: Resource | None = None, **overrides: Any) -> AddOn:
+    """A pool of the resource's workspace (four helmets) that is offered with it, free of charge."""
+    if pool is None:
+        pool = PoolFactory(
+            workspace=resource.workspace, location=resource.location, name="Helmet", capacity=4
+        )
+    return AddOn.objects.create(resource=resource, pool=pool, **overrides)
 
 
 def make_api_key(

@@ -1,5 +1,6 @@
 """What can be booked, and what has been. Rules that must never break are in `guards.py`."""
 
+from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
@@ -12,12 +13,14 @@ from bookings.models.prices import PriceRule
 from bookings.models.resources import DAY, HOUR, MINUTE, Resource
 from bookings.models.series import Series
 from bookings.models.timetables import HolidayCalendar, OpeningException, Season
+from bookings.models.units import Unit, UnitAssignment
 from bookings.models.visibility import ResourceGroup
 
 __all__ = [
     "DAY",
     "HOUR",
     "MINUTE",
+    "AddOn",
     "Block",
     "Booking",
     "BookingEvent",
@@ -37,4 +40,6 @@ __all__ = [
     "ResourceGroup",
     "Season",
     "Series",
+    "Unit",
+    "UnitAssignment",
 ]

@@ -117,6 +117,15 @@ class Line(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     quantity = models.PositiveIntegerField(default=1)
+    # An add-on is a line of its own, beside the one that it belongs to.
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="add_ons",
+        db_index=False,
+    )
     amount_minor = models.PositiveBigIntegerField()
     price = models.JSONField(default=list, help_text="The parts that add up to the amount.")
     cancelled_at = models.DateTimeField(
@@ -128,6 +137,8 @@ class Line(models.Model):
         triggers = [
             guards.line_agrees,
             guards.line_belongs,
+            guards.add_on_goes_with_its_line,
+            guards.line_keeps_its_add_ons,
             *undeletable("booking_is_history"),
         ]
         constraints = [

@@ -56,6 +56,12 @@ class Resource(models.Model):
         db_default=Visibility.PUBLIC,
         help_text="Nobody else sees it or can book it.",
     )
+    only_with_others = models.BooleanField(
+        "only as an add-on",
+        default=False,
+        db_default=False,
+        help_text="A pool that is booked together with something else, and not by itself.",
+    )
     position = models.PositiveIntegerField(default=0)
 
     step_seconds = models.PositiveIntegerField(
@@ -150,6 +156,11 @@ class Resource(models.Model):
                 name="resource_capacity_fits_mode",
                 condition=Q(mode="exclusive", capacity=1) | Q(mode="pooled", capacity__gte=0),
                 violation_error_message="An exclusive resource has a capacity of 1.",
+            ),
+            models.CheckConstraint(
+                name="resource_only_with_others_is_a_pool",
+                condition=Q(only_with_others=False) | Q(mode="pooled"),
+                violation_error_message="Only a pool can be an add-on.",
             ),
             models.CheckConstraint(
                 name="resource_durations_in_order",

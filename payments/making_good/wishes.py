@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from bookings.models import Booking
-from holds.claims import LineRequest
+from holds.claims import AddOnRequest, LineRequest
+from holds.parts import requests_of
 from payments.models import Apology
 
 
@@ -17,6 +18,10 @@ def wished(apology: Apology) -> list[LineRequest]:
             datetime.fromisoformat(line["start"]),
             datetime.fromisoformat(line["end"]),
             line["quantity"],
+            tuple(
+                AddOnRequest(UUID(each["resource"]), each["quantity"])
+                for each in line.get("add_ons", ())
+            ),
         )
         for line in apology.lines
     ]
@@ -24,12 +29,18 @@ def wished(apology: Apology) -> list[LineRequest]:
 
 def wish_of(booking: Booking) -> list[dict[str, Any]]:
     """A booking's lines, as attempts and apologies keep them."""
-    return [
-        {
-            "resource": str(line.resource_id),
-            "start": line.starts_at.isoformat(),
-            "end": line.ends_at.isoformat(),
-            "quantity": line.quantity,
-        }
-        for line in booking.lines.all()
-    ]
+    return [_said(line) for line in requests_of(list(booking.lines.all()))]
+
+
+def _said(line: LineRequest) -> dict[str, Any]:
+    said = {
+        "resource": str(line.resource_id),
+        "start": line.start.isoformat(),
+        "end": line.end.isoformat(),
+        "quantity": line.quantity,
+    }
+    if line.add_ons:
+        said["add_ons"] = [
+            {"resource": str(each.resource_id), "quantity": each.quantity} for each in line.add_ons
+        ]
+    return said

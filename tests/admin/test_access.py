@@ -176,5 +176,9 @@ RESOURCE = {
     "min_days": "1",
     "max_days": "14",
     "price_rules-TOTAL_FORMS": "0",
+    "add_ons-TOTAL_FORMS": "0",
+    "add_ons-INITIAL_FORMS": "0",
+    "units-TOTAL_FORMS": "0",
+    "units-INITIAL_FORMS": "0",
     "price_rules-INITIAL_FORMS": "0",
 }

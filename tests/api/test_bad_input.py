@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -43,8 +44,12 @@ WRONG_LINES: list[tuple[str, dict[str, Any]]] = [
     ("quantity", {"quantity": True}),
     ("quantity", {"quantity": 10**30}),
     ("quantity", {"quantity": [1]}),
-    ("add_ons", {"add_ons": [{"resource": "x", "quantity": 1}]}),
     ("add_ons", {"add_ons": "helmet"}),
+    ("add_ons", {"add_ons": [{}] * 21}),
+    ("add_ons.0", {"add_ons": ["helmet"]}),
+    ("add_ons.0.resource", {"add_ons": [{"resource": "x", "quantity": 1}]}),
+    ("add_ons.0.quantity", {"add_ons": [{"resource": str(UUID(int=1)), "quantity": 0}]}),
+    ("add_ons.0.colour", {"add_ons": [{"resource": str(UUID(int=1)), "colour": "red"}]}),
     ("colour", {"colour": "green"}),
 ]
 

@@ -48,6 +48,7 @@ def test_a_claim_answers_with_the_hold_and_its_booking(api: Api, room: Resource)
                             "amount": {"amount_minor": 6750, "currency": "NZD"},
                         }
                     ],
+                    "add_ons": [],
                 }
             ],
             "total": {"amount_minor": 6750, "currency": "NZD"},

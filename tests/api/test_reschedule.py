@@ -93,6 +93,7 @@ def test_a_pending_change_is_shown_with_its_hold_and_with_its_booking(
                 "end": rfc3339(at(12)),
                 "quantity": 1,
                 "amount": nz(9000),
+                "add_ons": [],
             }
         ],
     }

@@ -125,12 +125,12 @@ def test_a_forged_cursor_is_named(api: Api, cursor: str) -> None:
         assert list(body["errors"]) == ["cursor"]
 
 
-def test_the_catalogue_takes_three_queries(api: Api, room: Resource) -> None:
+def test_the_catalogue_takes_four_queries(api: Api, room: Resource) -> None:
     for _ in range(5):
         make_room(workspace=room.workspace)
     with CaptureQueriesContext(connection) as queries:
         assert len(names(api.get("/resources"))) == 6
-    assert len(queries) == 3, [q["sql"] for q in queries.captured_queries]
+    assert len(queries) == 4, [q["sql"] for q in queries.captured_queries]
 
 
 # --- Availability -------------------------------------------------------------------------------

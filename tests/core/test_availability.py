@@ -20,12 +20,13 @@ from bookings.availability import (
     next_free_of_many,
     slots,
 )
+from bookings.nearest import free_throughout
 from bookings.rules import Hours, Rules, WeeklySpan, Window, merged, without
 from bookings.selectors import rules_for
 from bookings.visibility import OPERATOR
 from tests.core.support import hold, lapse, line, tomorrow
 from tests.core.test_pricing import RULES
-from tests.factories import BlockFactory, make_pool, make_room
+from tests.factories import BlockFactory, make_add_on, make_pool, make_room
 
 HOUR = timedelta(hours=1)
 
@@ -419,3 +420,37 @@ def test_hours_that_the_clocks_skip_begin_or_end_when_they_jump(opens, closes, f
     found = rules.open_windows(night, night + 24 * HOUR)
     said = [(f"{w.start.astimezone(info):%H:%M}", f"{w.end.astimezone(info):%H:%M}") for w in found]
     assert said == ([(first, last)] if first else [])
+
+
+@pytest.mark.django_db
+def test_alternatives_have_as_many_units_free_as_were_asked_for():
+    """One model's pools at two places: the other one at that time, or this one later."""
+    pool = make_pool(capacity=4)
+    kind = {"workspace": pool.workspace, "category": pool.category}
+    far = make_pool(capacity=6, **kind)
+    make_pool(capacity=2, **kind)
+    make_pool(capacity=9, only_with_others=True, **kind)
+    make_add_on(make_pool(capacity=9, **kind), is_required=True)
+    hold(line(pool, 9, 10, quantity=2))
+    found = alternatives(
+        workspace_id=pool.workspace_id,
+        resource_id=pool.pk,
+        start=tomorrow(9),
+        end=tomorrow(10),
+        quantity=3,
+    )
+    assert {(a.resource_id, a.start) for a in found} == {
+        (far.pk, tomorrow(9)),
+        (pool.pk, tomorrow(8)),
+        (pool.pk, tomorrow(10)),
+    }
+    assert {str(a.price) for a in found} == {"NZ$135.00"}
+
+
+@pytest.mark.django_db
+def test_a_pool_is_free_throughout_with_its_buffers():
+    pool = make_pool(capacity=3, buffer_after_seconds=1800)
+    BlockFactory(resource=pool, during=(tomorrow(10), tomorrow(11)), quantity=2)
+    asked = known(pool, 8, 13)
+    assert free_throughout(asked, Window(tomorrow(9), tomorrow(10))) == 1
+    assert free_throughout(asked, Window(tomorrow(9), tomorrow(9, 30))) == 3

@@ -91,19 +91,21 @@ def test_a_pools_refusal_names_its_line_and_the_nearest_time():
     room = make_room(workspace=pool.workspace)
     hold(line(pool, 9, 10, quantity=2))
     lines = [line(room), line(pool, 9, 10)]
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(SlotTaken) as caught:
         hold(*lines)
     error = with_next_free(caught.value, pool.workspace_id, lines)
     problem = error.as_problem()
     assert (problem["code"], problem["line"]) == ("slot_taken", 1)
+    assert (problem["remaining"], problem["add_on"]) == (0, None)
     assert problem["next_free"]["start"].startswith(f"{tomorrow(10):%Y-%m-%dT%H:%M}")
     assert Hold.objects.count() == 1
 
 
 def test_the_same_room_twice_in_one_claim_is_refused():
     room = make_room()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(SlotTaken) as caught:
         hold(line(room, 9, 11), line(room, 10, 12))
+    assert caught.value.data["line"] == 1
     assert not Hold.objects.exists()
     hold(line(room, 9, 10), line(room, 10, 11))
     assert Occupancy.objects.count() == 2
@@ -288,7 +290,7 @@ def test_sixteen_threads_on_one_slot_are_one_hold():
 def test_sixteen_threads_on_five_bikes_are_five_holds():
     pool = make_pool(capacity=5)
     found = together([lambda: hold(line(pool))] * 16)
-    assert sorted(type(each).__name__ for each in found) == ["Hold"] * 5 + ["IntegrityError"] * 11
+    assert sorted(type(each).__name__ for each in found) == ["Hold"] * 5 + ["SlotTaken"] * 11
     assert sql("SELECT sum(quantity) FROM bookings_occupancy WHERE released_at IS NULL") == [(5,)]
 
 
@@ -361,7 +363,7 @@ def test_a_claim_supersedes_one_that_lapsed():
 def test_a_pools_lapsed_units_are_had_again():
     pool = make_pool(capacity=3)
     held = hold(line(pool, quantity=3))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(SlotTaken):
         hold(line(pool))
     lapse(held)
     hold(line(pool, quantity=3))

@@ -1,5 +1,6 @@
 """The overlap audit fires when the constraint does not stand, and tells the whole story."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,12 +13,13 @@ from bookings.models import Booking, Line, Occupancy, Resource
 from config.kernel import effects
 from config.kernel.context import SYSTEM, request_id
 from config.kernel.version import code_version
+from holds.claims import AddOnRequest
 from holds.models import Hold
 from holds.services import expire_lapsed
 from payments import tasks
 from payments.models import Finding
 from tests.core.support import hold, lapse, line
-from tests.factories import make_pool, make_room
+from tests.factories import make_add_on, make_pool, make_room
 from tests.money.reconciling import (
     assert_over,
     assert_told_once,
@@ -171,6 +173,24 @@ def test_a_pool_beyond_its_capacity(sandbox: SandboxClient) -> None:
 
     past_the_guards("UPDATE bookings_resource SET capacity = 2 WHERE id = %s", pool.pk)
     assert_over("overlaps", finding)
+
+
+def test_add_ons_count_in_the_audit_with_lines_of_their_pool(sandbox: SandboxClient) -> None:
+    """Two helmets by themselves and, an hour later but over them, three as add-ons of a room."""
+    helmets = make_pool(capacity=5, price=0)
+    room = make_room(workspace=helmets.workspace, price=0)
+    make_add_on(room, helmets, max_per_unit=3)
+    alone = hold(line(helmets, 9, 11, 2))
+    wish = line(room, 10, 12)
+    with_them = hold(replace(wish, add_ons=(AddOnRequest(helmets.pk, 3),)))
+    for held in (alone, with_them):
+        start_free(held)
+    assert check("overlaps").found == 0
+    past_the_guards("UPDATE bookings_resource SET capacity = 4 WHERE id = %s", helmets.pk)
+
+    finding = assert_told_once("overlaps", "pool_overdrawn")
+    assert (finding.evidence["units"], finding.evidence["capacity"]) == (5, 4)
+    assert len(finding.evidence["bookings"]) == 2
 
 
 def start_free(held: Hold) -> None:

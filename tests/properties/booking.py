@@ -13,7 +13,7 @@ from bookings.models import Occupancy
 from bookings.rules import Window
 from holds import services as holds_services
 from holds import tasks as holds_tasks
-from holds.claims import Claimant, LineRequest
+from holds.claims import AddOnRequest, Claimant, LineRequest
 from holds.models import Hold
 from members.idempotency import Answer, once
 from payments import cancelling, holding
@@ -87,10 +87,12 @@ class Booking(Machine):
         return Answer(201, {"hold": str(hold.pk)})
 
     def _line(self, where: int, place: int, hour: int, hours: int, units: int) -> LineRequest:
-        resource = self.world.places[where][place]
+        """Two units of a room are the room with a unit of the pool as its add-on."""
+        resource, pool = self.world.places[where][place], self.world.places[where][-1]
+        add_ons = (AddOnRequest(pool.pk, 1),) if units > resource.capacity else ()
         start = self.world.day + timedelta(hours=hour)
         units = units if resource.capacity > 1 else 1
-        return LineRequest(resource.pk, start, start + timedelta(hours=hours), units)
+        return LineRequest(resource.pk, start, start + timedelta(hours=hours), units, add_ons)
 
     # --- Keeping and losing -----------------------------------------------------------------------
 

@@ -46,7 +46,8 @@ class Changing(Machine):
     ) -> None:
         """By an hour or two, longer or shorter, here or in another room; all of it or nothing."""
         hold = self.pick(index, "confirmed")
-        lines = list(Line.objects.filter(booking_id=hold.booking_id).order_by("position"))
+        mains = Line.objects.filter(booking_id=hold.booking_id, parent=None)
+        lines = list(mains.order_by("position"))
         line = lines[position % len(lines)]
         window = NewWindow(
             line.position,

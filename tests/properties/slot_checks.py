@@ -30,6 +30,21 @@ _IN_POOLS = """
     FROM bookings_occupancy o JOIN bookings_resource r ON r.id = o.resource_id
     WHERE r.mode = 'pooled' AND o.released_at IS NULL AND r.workspace_id = ANY(%s)
 """
+# The same by the lines of bookings that stand, add-ons among them.
+_LINES_IN_POOLS = """
+    SELECT l.resource_id, r.capacity, l.starts_at, l.ends_at, l.quantity
+    FROM bookings_line l JOIN bookings_resource r ON r.id = l.resource_id
+    JOIN bookings_booking b ON b.id = l.booking_id
+    WHERE r.mode = 'pooled' AND b.state IN ('confirmed', 'completed', 'no_show')
+      AND r.workspace_id = ANY(%s)
+"""
+_APART = """
+    SELECT a.id FROM bookings_line a LEFT JOIN bookings_line l
+      ON l.id = a.parent_id AND l.booking_id = a.booking_id AND l.parent_id IS NULL
+     AND l.starts_at = a.starts_at AND l.ends_at = a.ends_at
+    JOIN bookings_booking b ON b.id = a.booking_id
+    WHERE a.parent_id IS NOT NULL AND l.id IS NULL AND b.workspace_id = ANY(%s)
+"""
 _UNDER_BLOCK = """
     SELECT o.booking_id FROM bookings_occupancy o JOIN bookings_block k
       ON k.resource_id = o.resource_id AND k.during && o.during
@@ -106,7 +121,9 @@ def check(here: World, deeds: Deeds) -> None:
     """Every invariant that is about slots, states and workspaces."""
     mine = here.workspace_ids
     assert sql(_OVERLAPS, mine, mine) == [], "two have the same slot"
-    _pools(mine)
+    _pools(_IN_POOLS, mine)
+    _pools(_LINES_IN_POOLS, mine)
+    assert sql(_APART, mine) == [], "an add-on without its line"
     for block in deeds.blocked:
         under = {booking_id for (booking_id,) in sql(_UNDER_BLOCK, block.block_id)}
         assert under <= block.before, f"claimed under a block: {under - block.before}"
@@ -117,10 +134,10 @@ def check(here: World, deeds: Deeds) -> None:
     assert sql(_CROSSES.replace("%(w)s", "%s"), *[mine] * _CROSSES.count("%(w)s")) == []
 
 
-def _pools(mine: list[UUID]) -> None:
+def _pools(taken_by: str, mine: list[UUID]) -> None:
     """Nowhere are more units taken than there are: summed at every start."""
     taken: dict[tuple[UUID, int], list[tuple[datetime, datetime, int]]] = defaultdict(list)
-    for resource, capacity, start, end, quantity in sql(_IN_POOLS, mine):
+    for resource, capacity, start, end, quantity in sql(taken_by, mine):
         taken[resource, capacity].append((start, end, quantity))
     for (resource, capacity), spans in taken.items():
         for moment, _, _ in spans:

@@ -66,6 +66,20 @@ def test_a_slot_sold_twice_by_its_lines(machine: AnyOrder) -> None:
         slots_are_checked(machine)
 
 
+def test_a_pool_overdrawn_by_its_lines(machine: AnyOrder) -> None:
+    """As add-ons, of which the occupancies know nothing."""
+    pool = machine.world.places[0][-1]
+    past_the_guards(
+        "INSERT INTO bookings_line (id, booking_id, position, resource_id, starts_at, ends_at,"
+        " quantity, parent_id, amount_minor, price) SELECT gen_random_uuid(), booking_id, 7, %s,"
+        " starts_at, ends_at, 3, id, 0, '[]' FROM bookings_line WHERE booking_id = %s",
+        pool.pk,
+        confirmed(machine).booking_id,
+    )
+    with pytest.raises(AssertionError, match="3 of 2"):
+        slots_are_checked(machine)
+
+
 def test_a_refund_at_stripe_that_no_row_asked_for(machine: AnyOrder) -> None:
     payment = Payment.objects.get(due__booking_id=confirmed(machine).booking_id)
     machine.sandbox.api(

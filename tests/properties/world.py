@@ -24,6 +24,7 @@ from tests.factories import (
     ResourceFactory,
     WorkspaceFactory,
     at,
+    make_add_on,
 )
 
 WORKSPACES, PLACES, PEOPLE = 2, 3, 4
@@ -44,7 +45,9 @@ _TERMS: list[dict[str, Any]] = [
 
 @dataclass
 class World:
-    """`places[w]` are a workspace's two rooms and its pool of two; `began` is Stripe's time."""
+    """`places[w]` are a workspace's two rooms and its pool of two, which is offered with the rooms
+    as well; `began` is Stripe's time.
+    """
 
     account: str
     began: int = 0
@@ -98,7 +101,10 @@ def _places(workspace: Workspace) -> list[Resource]:
         "category": CategoryFactory(workspace=workspace),
     }
     rooms = ResourceFactory.create_batch(2, **shared)
-    return [*rooms, PoolFactory(capacity=2, **shared)]
+    pool = PoolFactory(capacity=2, **shared)
+    for room in rooms:
+        make_add_on(room, pool, price_kind="per_hour", amount_minor=700)
+    return [*rooms, pool]
 
 
 # --- Time, moved by hand ------------------------------------------------------------------------

@@ -88,9 +88,15 @@ class Crowd:
         return deadlocks()
 
     async def claim(
-        self, client: httpx.AsyncClient, room: UUID, start: datetime, end: datetime
+        self,
+        client: httpx.AsyncClient,
+        room: UUID,
+        start: datetime,
+        end: datetime,
+        quantity: int = 1,
     ) -> httpx.Response:
-        line = {"resource": str(room), "start": rfc3339(start), "end": rfc3339(end)}
+        line: dict[str, Any] = {"resource": str(room), "start": rfc3339(start)}
+        line |= {"end": rfc3339(end), "quantity": quantity}
         headers = {**self.headers, "Idempotency-Key": str(uuid4())}
         return await self._sent(
             client, "POST", "/api/v1/holds", json={"lines": [line]}, headers=headers

@@ -166,7 +166,8 @@ def test_the_constraint_arbitrates_even_when_the_claim_takes_no_lock(monkeypatch
     room = make_room()
     looked = threading.Barrier(CLIENTS)
 
-    def look_together(*, workspace_id, resource_id, window):
+    def look_together(*, workspace_id, resource_id, window, quantity):
+        assert (window, quantity) == (line(room).window, 1)
         rules = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])[resource_id]
         looked.wait(30)
         return rules, clock.now()
