@@ -15,11 +15,15 @@ from unfold.widgets import (
     UnfoldAdminSplitDateTimeWidget,
 )
 
-from bookings import admin_discounts  # noqa: F401
+from bookings import (
+    admin_discounts,  # noqa: F401
+    admin_limits,  # noqa: F401  (registers it)
+)
 from bookings.admin_blocks import BlockAdmin
 from bookings.admin_hours import HOURS_INLINES, hours_page
 from bookings.admin_pools import OfferInline, ResourceForm, UnitInline
 from bookings.admin_prices import ExamplePricesMixin, PriceInline
+from bookings.admin_visibility import AllowedGroupsInline
 from bookings.explain import Reason, explain
 from bookings.models import Category, Location, Resource
 from bookings.selectors import rules_for
@@ -38,6 +42,7 @@ DURATIONS = (
     "buffer_after_seconds",
     "notice_seconds",
     "hold_ttl_seconds",
+    "approval_ttl_seconds",
 )
 
 
@@ -119,12 +124,12 @@ class ResourceAdmin(ExamplePricesMixin, ScopedAdmin):
     search_fields = ("name", "description", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
     form = ResourceForm
-    inlines = (*HOURS_INLINES, PriceInline, OfferInline, UnitInline)
+    inlines = (*HOURS_INLINES, PriceInline, OfferInline, UnitInline, AllowedGroupsInline)
     actions_detail = ("why_not_free", "hours_to_come", "example_prices")
     fieldsets = (
         (None, {"fields": ("workspace", "name", "slug", "category", "location", "is_active")}),
         ("What it is", {"fields": ("mode", "capacity", "only_with_others", "seats", "position")}),
-        ("For members", {"fields": ("description", "picture", "picture_alt")}),
+        ("For members", {"fields": ("visibility", "description", "picture", "picture_alt")}),
         (
             "Rules",
             {
@@ -133,6 +138,7 @@ class ResourceAdmin(ExamplePricesMixin, ScopedAdmin):
                     ("step_seconds", "hold_ttl_seconds"),
                     ("buffer_before_seconds", "buffer_after_seconds"),
                     ("notice_seconds", "horizon_days", "horizon_opens_at"),
+                    ("needs_approval", "approval_ttl_seconds"),
                 )
             },
         ),

@@ -187,6 +187,7 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "capacity": row.capacity,
         "seats": row.seats,
         "bookable": row.is_active,
+        "visibility": row.visibility,
         "category": _named(row.category),
         "location": _named(row.location)
         | {

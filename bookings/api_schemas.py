@@ -96,6 +96,7 @@ class ResourceSchema(serializers.Serializer):
     capacity = serializers.IntegerField()
     seats = serializers.IntegerField(allow_null=True)
     bookable = serializers.BooleanField()
+    visibility = serializers.ChoiceField(Resource.Visibility.choices)
     category = NamedSchema()
     location = LocationSchema()
     picture = serializers.URLField(allow_null=True)

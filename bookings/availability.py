@@ -17,6 +17,7 @@ from bookings.rules import Rules, Window, merged, without
 from bookings.selectors import rules_for
 from bookings.stretches import stretches
 from bookings.usage import Usage, Use, containing
+from bookings.visibility import Viewer, visible
 from config.kernel.money import Money
 
 _LOOK_AHEAD = timedelta(days=14)
@@ -197,6 +198,7 @@ def alternatives(
     resource_id: UUID,
     start: datetime,
     end: datetime,
+    viewer: Viewer,
     quantity: int = 1,
     count: int = 3,
 ) -> list[Alternative]:
@@ -206,7 +208,7 @@ def alternatives(
     not without it, is no alternative. Two queries: the rules of the workspace's resources, and
     what is taken around the window.
     """
-    all_rules = rules_for(workspace_id=workspace_id)
+    all_rules = visible(rules_for(workspace_id=workspace_id), viewer)
     wanted = all_rules.get(resource_id)
     if wanted is None:
         return []

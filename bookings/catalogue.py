@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
+
 from bookings import near
 from bookings.availability import Availability, Slot, bookable, slot_of
 from bookings.forms import from_moment
@@ -57,10 +59,13 @@ class Catalogue:
 
 
 def resources_of(workspace: Workspace) -> list[Resource]:
-    """What can be booked, with place and category; one query."""
+    """What can be booked, with place and category; one query, and one where some are for groups."""
     resources = Resource.objects.select_related("location", "category")
     shown = resources.filter(workspace=workspace, is_active=True, only_with_others=False)
-    return list(shown[:500])
+    found = list(shown[:500])
+    for_groups = [r for r in found if r.visibility == Resource.Visibility.GROUPS]
+    prefetch_related_objects(for_groups, "allowed_groups")
+    return found
 
 
 def catalogue(

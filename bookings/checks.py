@@ -10,10 +10,26 @@ from bookings.words import day_text, moment_text
 
 _CLOCKS = 3 * 3600  # by how many seconds clocks may make days longer
 
+# What staff may set aside when they book for somebody. Whether there is room is not among these.
+OVERRIDABLE = frozenset({"notice", "horizon", "hours", "step"})
 
-def check_window(rules: Rules, window: Window, *, quantity: int, now: datetime, line: int) -> None:
-    """Raise WindowNotAllowed or OutsideOpeningHours (422) unless the window may be claimed."""
+
+def check_window(
+    rules: Rules,
+    window: Window,
+    *,
+    quantity: int,
+    now: datetime,
+    line: int,
+    overridden: bool = False,
+) -> None:
+    """Raise WindowNotAllowed or OutsideOpeningHours (422) unless the window may be claimed.
+
+    `overridden` sets aside what staff may set aside. What is over is booked by nobody.
+    """
     for code, detail in broken_rules(rules, window, quantity=quantity, now=now):
+        if overridden and code in OVERRIDABLE and window.end > now:
+            continue
         kind = OutsideOpeningHours if code == "hours" else WindowNotAllowed
         raise kind(detail, line=line, rule=code)
 

@@ -9,6 +9,7 @@ from members.models import Notification
 
 PAID_TOO_LATE = "The payment came when the time was gone"
 PAYMENT_FAILED = "The bank did not pay"
+APPROVED_TO_PAY = "Approved; the bank had let go of the payment"
 
 
 @on("booking.confirmed")
@@ -66,6 +67,8 @@ def mail_expiry(happening: Happening) -> list[Notification]:
     booking = happening.subject
     if happening.reason in {PAID_TOO_LATE, PAYMENT_FAILED}:
         return []
+    if booking.requested_at is not None and booking.needs_approval:
+        return mails.not_approved(booking, reason="")
     special = ["payment_processing", "offered"]
     kinds = set(booking.events.filter(kind__in=special).values_list("kind", flat=True))
     if "payment_processing" in kinds:
@@ -76,8 +79,11 @@ def mail_expiry(happening: Happening) -> list[Notification]:
 @on("booking.released")
 def mail_release(happening: Happening) -> list[Notification]:
     """Only when it was not the member's own doing."""
+    booking = happening.subject
     if happening.actor.kind != "staff":
         return []
+    if booking.requested_at is not None and booking.needs_approval:
+        return mails.not_approved(booking, reason=happening.reason)
     return mails.released_by_staff(happening.subject, happening.reason)
 
 

@@ -17,6 +17,7 @@ from bookings.parts import Known, Part, can_be_had, fitting, parts_of_booking
 from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.visibility import Viewer, visible
 from config.kernel.money import Money
 
 _LOOK_BACK = timedelta(days=1)
@@ -55,7 +56,12 @@ class Equivalent:
 
 
 def equivalents(
-    *, workspace_id: UUID, lines: Sequence[Line], now: datetime, count: int = 3
+    *,
+    workspace_id: UUID,
+    lines: Sequence[Line],
+    now: datetime,
+    viewer: Viewer,
+    count: int = 3,
 ) -> list[Equivalent]:
     """The nearest equivalents of a booking's lines (in order), the nearest first.
 
@@ -64,7 +70,7 @@ def equivalents(
     """
     if not lines:
         return []
-    rules = rules_for(workspace_id=workspace_id)
+    rules = visible(rules_for(workspace_id=workspace_id), viewer)
     if any(line.resource_id not in rules for line in lines):
         return []
     parts, base = parts_of_booking(lines), max(lines[0].starts_at, now)

@@ -88,6 +88,11 @@ def _reason(row: tuple, window: Window) -> Reason:
             "buffer", f"The buffer of {reference} reaches into it.", start, end, lapses_at,
             booking_id, reference,
         )  # fmt: skip
+    if state == "awaiting_approval":
+        return Reason(
+            "hold", f"Held by {reference}, which waits to be approved.", start, end, lapses_at,
+            booking_id, reference,
+        )  # fmt: skip
     if state == "pending_payment":
         return Reason(
             "hold", f"Held by {reference} while it is being paid.", start, end, lapses_at,

@@ -4,7 +4,7 @@ from icalendar import Calendar, Event, vText
 
 from bookings.links import manage_url
 from bookings.models import Booking, Line
-from bookings.states import PENDING_PAYMENT, WITHOUT_OCCUPANCIES
+from bookings.states import UNDECIDED, WITHOUT_OCCUPANCIES
 
 
 def for_booking(booking: Booking) -> bytes:
@@ -42,4 +42,4 @@ def _event(booking: Booking, line: Line) -> Event:
 def _status(booking: Booking) -> str:
     if booking.state in WITHOUT_OCCUPANCIES:
         return "CANCELLED"
-    return "TENTATIVE" if booking.state == PENDING_PAYMENT else "CONFIRMED"
+    return "TENTATIVE" if booking.state in UNDECIDED else "CONFIRMED"

@@ -215,6 +215,55 @@ def processing_too_long(booking: Booking) -> list[Notification]:
     return _mail("processing_too_long", booking)
 
 
+def requested(booking: Booking, *, until: datetime, by_card: bool) -> list[Notification]:
+    """Their request is sent; and the workspace's, that somebody asks. Nothing was charged."""
+    said: dict[str, Any] = {"until": moment_text(until, _zone(booking)), "by_card": by_card}
+    mine = _mail("requested", booking, **said)
+    desk = booking.workspace.contact_email
+    if not desk:
+        return mine
+    waiting = notification(
+        kind="request_waiting",
+        to=desk,
+        once=f"request_waiting:{booking.pk}",
+        workspace=booking.workspace,
+        subject=booking,
+        context=_about(booking)
+        | said
+        | {"admin_url": absolute(f"/admin/bookings/booking/{booking.pk}/change/")},
+    )
+    return [*mine, waiting]
+
+
+def not_approved(booking: Booking, *, reason: str) -> list[Notification]:
+    """Staff said no, with their reason; or did not answer in time. Nothing was charged."""
+    return _mail("not_approved", booking, reason=reason)
+
+
+def approved_to_pay(
+    booking: Booking, *, amount: Money, until: datetime, url: str
+) -> list[Notification]:
+    """Approved, but the bank has let go of the money meanwhile: pay by then."""
+    said: dict[str, Any] = {
+        "amount": str(amount),
+        "until": moment_text(until, _zone(booking)),
+        "pay_url": url,
+    }
+    return _mail("approved_to_pay", booking, **said)
+
+
+def pay_by_link(
+    booking: Booking, *, amount: Money, until: datetime, url: str, reason: str = ""
+) -> list[Notification]:
+    """Staff hold something for them: pay by then and it is theirs."""
+    said: dict[str, Any] = {
+        "amount": str(amount),
+        "until": moment_text(until, _zone(booking)),
+        "pay_url": url,
+    }
+    return _mail("pay_by_link", booking, reason=reason, **said)
+
+
 def payment_failed(booking: Booking, *, amount: Money, payment: str) -> list[Notification]:
     """Their bank said no after all; nothing was charged, nothing is theirs."""
     return _mail("payment_failed", booking, once=payment, amount=str(amount))

@@ -17,6 +17,7 @@ from bookings.local_time import moment_at
 from bookings.offers import Offer
 from bookings.policy import Terms
 from bookings.prices import Price
+from bookings.seen_by import EVERYBODY, SeenBy
 from bookings.taxes import NO_TAX, Tax
 from bookings.windows import Window, merged, without
 
@@ -53,6 +54,8 @@ class Rules:
     tax: Tax = NO_TAX
     only_with_others: bool = False
     offers: tuple[Offer, ...] = ()
+    seen_by: SeenBy = EVERYBODY
+    approval_ttl_seconds: int | None = None
 
     def __post_init__(self) -> None:
         """Where days count, step and durations by the clock are those of days."""

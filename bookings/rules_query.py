@@ -14,6 +14,7 @@ from bookings.offers import OFFERS_SQL, offers_from
 from bookings.policy import Terms
 from bookings.prices import PRICES_SQL, prices_from, tax_from
 from bookings.rules import Rules
+from bookings.seen_by import SEEN_BY_SQL, seen_by_from
 
 RULES_SQL = f"""
     SELECT r.id, r.workspace_id, r.location_id, r.category_id, r.name, r.slug, r.mode, r.capacity,
@@ -24,7 +25,8 @@ RULES_SQL = f"""
            coalesce(r.cancel_partial_hours, w.cancel_partial_hours),
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
            coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{DAYS_SQL},
-           r.horizon_opens_at,{OFFERS_SQL}
+           r.horizon_opens_at,{OFFERS_SQL},{SEEN_BY_SQL},
+           CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -55,7 +57,9 @@ def mode_of(resource_id: UUID) -> str:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *plain, free, partial, percent, fee, hours, prices, days, released_at, alone, offers = row
+    *start, alone, offers, seen_by, approval = row
+    *plain, free, partial, percent, fee, hours, prices, days, released_at = start
     terms = Terms(free, partial, percent, fee)
     known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
-    return Rules(*[*plain, *known, tax_from(prices), alone, offers_from(offers)])
+    known += [tax_from(prices), alone, offers_from(offers), seen_by_from(seen_by), approval]
+    return Rules(*[*plain, *known])

@@ -6,6 +6,7 @@ The triggers and the docs come from these tables.
 from config.kernel.transitions import TransitionTable
 
 PENDING_PAYMENT = "pending_payment"
+AWAITING_APPROVAL = "awaiting_approval"
 CONFIRMED = "confirmed"
 RELEASED = "released"
 EXPIRED = "expired"
@@ -15,8 +16,10 @@ NO_SHOW = "no_show"
 
 BOOKING_STATES = TransitionTable(
     name="booking",
-    first=frozenset({PENDING_PAYMENT}),
+    first=frozenset({PENDING_PAYMENT, AWAITING_APPROVAL}),
     moves={
+        # Staff decide: confirmed where it is paid or free, else it is still to be paid.
+        AWAITING_APPROVAL: frozenset({PENDING_PAYMENT, CONFIRMED, RELEASED, EXPIRED}),
         PENDING_PAYMENT: frozenset({CONFIRMED, RELEASED, EXPIRED}),
         CONFIRMED: frozenset({CANCELLED, COMPLETED, NO_SHOW}),
         COMPLETED: frozenset({NO_SHOW}),
@@ -25,6 +28,9 @@ BOOKING_STATES = TransitionTable(
         EXPIRED: frozenset({CONFIRMED}),
     },
 )
+
+# Held, and nobody's yet.
+UNDECIDED = frozenset({PENDING_PAYMENT, AWAITING_APPROVAL})
 
 # Whose occupancies are all released (INV-10).
 WITHOUT_OCCUPANCIES = frozenset({RELEASED, EXPIRED, CANCELLED})

@@ -23,6 +23,7 @@ from bookings.pricing import Quote, quote
 from bookings.remembered import remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.visibility import Viewer, may_see_row, visible_rows
 from bookings.week import Choice, longest_from, range_of, slot_at, turns, week
 from bookings.words import policy_text
 from config.kernel import clock
@@ -35,7 +36,7 @@ from members.pages import member_of, private
 def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     """The resources as cards, found by a search line."""
     home = get_object_or_404(Workspace, slug=slug)
-    resources = resources_of(home)
+    resources = visible_rows(resources_of(home), viewer_of(request))
     places = {r.location.slug: r.location.name for r in resources}
     form = SearchForm(request.GET, places=sorted(places.items(), key=lambda item: item[1]))
     said = form.said()
@@ -63,7 +64,7 @@ def brand(request: HttpRequest, slug: str) -> HttpResponse:
 @private
 def resource(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
     """A week of free and taken times, and what the visitor has chosen of it."""
-    found = _resource(slug, resource_slug)
+    found = _resource(request, slug, resource_slug)
     rules = rules_for(workspace_id=found.workspace_id, resource_ids=[found.pk])
     return render(request, "bookings/resource.html", _page(request, found, rules[found.pk]))
 
@@ -74,7 +75,7 @@ def resource_week(request: HttpRequest, slug: str, resource_slug: str) -> HttpRe
     if not request.headers.get("HX-Request"):
         page = reverse("bookings:resource", args=[slug, resource_slug])
         return redirect(f"{page}?{request.GET.urlencode()}" if request.GET else page)
-    found = _resource(slug, resource_slug)
+    found = _resource(request, slug, resource_slug)
     rules = rules_for(workspace_id=found.workspace_id, resource_ids=[found.pk])
     response = render(
         request, "bookings/_week.html", _page(request, found, rules[found.pk]) | {"partial": True}
@@ -94,12 +95,17 @@ def calendar_file(request: HttpRequest, token: str) -> HttpResponse:
     return response
 
 
-def _resource(slug: str, resource_slug: str) -> Resource:
+def viewer_of(request: HttpRequest) -> Viewer:
+    """Whose eyes a page is for: the member's, or a guest's."""
+    return Viewer(member_of(request))
+
+
+def _resource(request: HttpRequest, slug: str, resource_slug: str) -> Resource:
     resources = Resource.objects.select_related("workspace", "location", "category")
     found = resources.filter(
         workspace__slug=slug, slug=resource_slug, is_active=True, location__isnull=False
     ).first()
-    if found is None:
+    if found is None or not may_see_row(found, viewer_of(request)):
         raise Http404("no such resource")
     return found
 

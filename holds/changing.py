@@ -19,6 +19,7 @@ from bookings.checks import broken_rules
 from bookings.discount_rules import frozen_reduction, repriced
 from bookings.errors import OutsideOpeningHours, UnknownResource, WindowNotAllowed
 from bookings.group_prices import groups_for
+from bookings.limits import Booked
 from bookings.models import Booking, Change, Line, Occupancy
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
@@ -30,7 +31,7 @@ from config.kernel.context import Actor
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput, InvalidTransition, NotFound, VersionMismatch
 from config.kernel.locks import locked, require_transaction
-from holds import ending, limits, moving
+from holds import booking_limits, ending, limits, moving
 from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.probe import Wanted, look
@@ -103,8 +104,8 @@ def ask(
     A pending change of the booking is given up. `version` is the booking's as the caller read it.
     Raises InvalidInput, UnknownResource, WindowNotAllowed and OutsideOpeningHours (422) with the
     index of the window, NotFound, InvalidTransition unless the booking is confirmed,
-    VersionMismatch (412), TooManyHolds (429), and CheckoutOpen when the pending change is being
-    paid for: payments closes its Checkout before it tries again.
+    VersionMismatch (412), BookingLimitReached (422), TooManyHolds (429), and CheckoutOpen when the
+    pending change is being paid for: payments closes its Checkout before it tries again.
     """
     require_transaction()
     if not windows:
@@ -113,13 +114,42 @@ def ask(
     workspace = Workspace.objects.filter(bookings=booking_id).first()
     if workspace is None:
         raise NotFound("There is no such booking.")
-    limits.refuse_too_many(workspace, who, own=_pending_ids(booking_id))
+    subject = _subject(workspace, booking_id, claimant)
+    limits.refuse_too_many(workspace, subject, own=_pending_ids(booking_id))
     booking = _locked(workspace, booking_id, windows)
     refuse_unless_confirmed(booking)
     if version is not None and version != booking.version:
         raise VersionMismatch
     give_up_pending(booking, actor)
-    return replace(looked_up(booking, windows, now=lock_objects.now_under_locks()), claimant=who)
+    asked = looked_up(booking, windows, now=lock_objects.now_under_locks())
+    if workspace.limits_bookings:
+        _refuse_beyond(workspace, subject, asked)
+    return replace(asked, claimant=who)
+
+
+def _subject(workspace: Workspace, booking_id: UUID, claimant: Claimant | None) -> Claimant:
+    """Who moves it, and by whose limits: the booking's member's, unless it is the operator's deed.
+
+    The booking's e-mail address is read before its lock: it is set once, before it is paid.
+    """
+    who = claimant or Claimant()
+    if claimant is None or not workspace.limits_bookings:
+        return replace(who, may_exceed=claimant is None)
+    booking = Booking.objects.select_related("member").get(pk=booking_id)
+    return replace(who, email=booking.email or (booking.member.email if booking.member else ""))
+
+
+def _refuse_beyond(workspace: Workspace, who: Claimant, asked: Asked) -> None:
+    """A move goes no further than a new booking: it is counted where it would be."""
+    wanted = [
+        Booked(None, r.resource_id, r.category_id, each.window.start, each.window.end, r.timezone)
+        for each in asked.moved
+        for r in [asked.rules[each.resource_id]]
+    ]
+    gone = {(each.line.resource_id, each.line.starts_at, each.line.ends_at) for each in asked.moved}
+    lines = booking_limits.lines_of(asked.booking.pk)
+    staying = [line for line in lines if (line.resource_id, line.start, line.end) not in gone]
+    booking_limits.refuse_beyond(workspace, who, wanted, moving=asked.booking.pk, staying=staying)
 
 
 def refuse_unless_confirmed(booking: Booking) -> None:

@@ -16,6 +16,7 @@ from bookings.add_ons import check_add_ons
 from bookings.checks import check_window
 from bookings.discount_rules import frozen_reduction, reduced, snapshot
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
+from bookings.limits import Booked
 from bookings.models import Booking, Line, Occupancy, Series
 from bookings.pool_use import peak_of_pool
 from bookings.pricing import Quote
@@ -23,12 +24,14 @@ from bookings.rules import Rules, Window
 from bookings.selectors import is_taken, rules_for
 from bookings.series import MOST as MOST_OF_SERIES
 from bookings.services import Move, event_for
+from bookings.states import AWAITING_APPROVAL, PENDING_PAYMENT
+from bookings.visibility import visible
 from config.kernel import locks, rows
 from config.kernel.context import Actor
 from config.kernel.database_errors import translated
 from config.kernel.effects import Happening, rows_for
 from config.kernel.errors import InvalidInput
-from holds import ending, limits
+from holds import booking_limits, ending, limits
 from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.parts import Part, likeness, parts_of, requests_of, wanted
@@ -84,8 +87,9 @@ def claim(
 
     Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours, AddOnNotAllowed, OnlyWithOthers
     (422), SlotTaken (409) with the index of the line (and of its add-on) and how many are left,
-    DiscountRefused (422) for a code that cannot be used, TooManyHolds (429), and CheckoutOpen when
-    a hold to be replaced has an open Checkout, which payments closes before it tries again.
+    DiscountRefused (422) for a code that cannot be used, BookingLimitReached (422), TooManyHolds
+    (429), and CheckoutOpen when a hold to be replaced has an open Checkout, which payments closes
+    before it tries again.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)
@@ -96,6 +100,8 @@ def claim(
     also = code.subjects if code else []
     limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in own], also=also)
     _lock(request)
+    if workspace.limits_bookings:
+        _refuse_beyond(request)
     if request.is_probed:
         _check(request)
         return _write_unseen(request)
@@ -141,7 +147,8 @@ def _lock(request: _Claim) -> None:
                 booking_id__in=[hold.booking_id for hold in request.own]
             ).values_list("resource_id", flat=True)
         )
-    request.rules = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
+    locked = lock_objects.lock_rules(workspace_id=request.workspace.pk, resource_ids=ids)
+    request.rules = visible(locked, request.claimant.viewer)
     for part in request.parts:
         if part.resource_id not in request.rules:
             raise _unknown(part)
@@ -167,17 +174,20 @@ def _lock_one(request: _Claim) -> None:
     )
     if free is not None:
         rules, request.now = free
+        if not visible({resource_id: rules}, request.claimant.viewer):
+            raise UnknownResource(line=0)
         request.rules, request.is_probed = {resource_id: rules}, rules.is_exclusive
         return
     known = rules_for(workspace_id=workspace_id, resource_ids=[resource_id])
-    if not known:
+    if not visible(known, request.claimant.viewer):
         raise UnknownResource(line=0)
     request.rules = known
     request.now, remaining = _left(known[resource_id], line)
     _check(request)
     if remaining < line.quantity:
         raise SlotTaken(line=0, remaining=remaining)
-    request.rules = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
+    locked = lock_objects.lock_rules(workspace_id=workspace_id, resource_ids=[resource_id])
+    request.rules = visible(locked, request.claimant.viewer)
     if not request.rules:
         raise UnknownResource(line=0)
 
@@ -201,10 +211,28 @@ def _probe(request: _Claim) -> Hold | None:
     return _same_or_replaced(request) if request.own else None
 
 
+def _refuse_beyond(request: _Claim) -> None:
+    """What the member may book, counted under their lock. A hold to be replaced does not count."""
+    wanted = [
+        Booked(None, r.resource_id, r.category_id, line.start, line.end, r.timezone)
+        for line in request.lines
+        for r in [request.rules[line.resource_id]]
+    ]
+    own = [hold.booking_id for hold in request.own]
+    booking_limits.refuse_beyond(request.workspace, request.claimant, wanted, own=own)
+
+
 def _check(request: _Claim) -> None:
     for index, line in enumerate(request.lines):
         rules = request.rules[line.resource_id]
-        check_window(rules, line.window, quantity=line.quantity, now=request.now, line=index)
+        check_window(
+            rules,
+            line.window,
+            quantity=line.quantity,
+            now=request.now,
+            line=index,
+            overridden=request.claimant.overrides,
+        )
         chosen = [(add_on.resource_id, add_on.quantity) for add_on in line.add_ons]
         check_add_ons(rules, chosen, quantity=line.quantity, line=index)
 
@@ -257,7 +285,7 @@ def _write(request: _Claim) -> Hold:
     hold = _hold(request, booking)
     lines = _lines(request, booking, quotes)
     occupancies = [_occupancy(request, line, hold) for line in lines]
-    move = Move("pending_payment", request.now, request.actor)
+    move = Move(booking.state, request.now, request.actor)
     event = event_for(booking, move, from_state="", kind="held")
     placed = Happening("hold.placed", hold, request.now, request.actor, data={"lines": lines})
     uses = [discounts.use_of(request.discount, booking, request.now)] if request.discount else []
@@ -306,7 +334,10 @@ def _of_line(request: _Claim, part: Part) -> Rules:
 
 def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
     who, workspace = request.claimant, request.workspace
+    approval = _approval(request)
     return Booking(
+        state=AWAITING_APPROVAL if approval else PENDING_PAYMENT,
+        approval_ttl_seconds=approval,
         workspace=workspace,
         series=request.series,
         member=who.member,
@@ -320,6 +351,14 @@ def _booking(request: _Claim, quotes: list[Quote]) -> Booking:
         ends_at=max(line.end for line in request.lines),
         created_at=request.now,
     )
+
+
+def _approval(request: _Claim) -> int | None:
+    """How long staff have to approve it, where one of the lines asks for that: the shortest."""
+    if request.claimant.approved:
+        return None
+    asked = [request.rules[line.resource_id].approval_ttl_seconds for line in request.lines]
+    return min((seconds for seconds in asked if seconds is not None), default=None)
 
 
 def _email(who: Claimant) -> str:

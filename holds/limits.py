@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import connection
 
 from config.kernel import locks
+from holds import booking_limits
 from holds.errors import TooManyHolds
 from holds.subjects import Claimant
 from members.models import Workspace
@@ -27,18 +28,18 @@ def refuse_too_many(
 ) -> None:
     """Serialise this subject's claims, then count what it holds beside its `own`, to be replaced.
 
-    `also` are other subjects that are locked with it, in one order (design.md, "Lock order").
-
-    Raises TooManyHolds (429).
+    `also` are other subjects that are locked with it, in one order (design.md, "Lock order"), and
+    so is what the member's limits on bookings lock; `booking_limits` counts when the windows are
+    known. Raises TooManyHolds (429).
     """
-    if not who.limited:
-        locks.advisory(also)
-        return
-    subjects = list(also)
-    subjects += [f"visitor:{who.visitor}"] if who.visitor else []
-    subjects += [f"member:{who.member.pk}"] if who.member else []
-    subjects += [f"address:{who.address}"] if who.address else []
+    subjects = [*also, *booking_limits.subjects(workspace, who)]
+    if who.limited:
+        subjects += [f"visitor:{who.visitor}"] if who.visitor else []
+        subjects += [f"member:{who.member.pk}"] if who.member else []
+        subjects += [f"address:{who.address}"] if who.address else []
     locks.advisory(subjects)
+    if not who.limited:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             _LIVE_HOLDS,

@@ -120,6 +120,7 @@ def page(
         "why": why,
         "zone": lines[0].resource.location.timezone if lines else hold.workspace.timezone,
         "is_processing": truth.state == states.ACTIVE and _is_processing(hold),
+        "is_requested": truth.state == states.ACTIVE and is_requested(hold),
         "manage": manage_token(hold.booking),
         "can_extend": hold.extended_at is None and hold.workspace.hold_extension_seconds > 0,
         "can_hold_again": bool(lines) and hold.booking.starts_at > now and released_by != "earlier",
@@ -128,6 +129,11 @@ def page(
     }
     template = "holds/change.html" if hold.change else "holds/hold.html"
     return render(request, template, words, status=status)
+
+
+def is_requested(hold: Hold) -> bool:
+    """Whether it is a request that was sent, and staff are to answer it."""
+    return hold.booking.needs_approval and hold.booking.requested_at is not None
 
 
 def discount_of(booking: Booking, *, typed: str = "") -> dict[str, str] | None:

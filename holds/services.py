@@ -73,7 +73,7 @@ def extend(*, hold_id: UUID, actor: Actor) -> Hold:
         if hold.state != ACTIVE or hold.expires_at <= now:
             raise HoldExpired
         seconds = hold.workspace.hold_extension_seconds
-        if hold.extended_at is not None or not seconds:
+        if hold.extended_at is not None or not seconds or found.booking.requested_at is not None:
             raise HoldNotExtendable
         more = timedelta(seconds=seconds)
         hold.expires_at += more
@@ -104,6 +104,21 @@ def keep_for_payment(found: LockedHold, until: datetime) -> None:
     hold.expires_at = hold.lapses_at = until
     hold.save(update_fields=["has_open_checkout", "expires_at", "lapses_at"])
     _keep_until(hold)
+
+
+def keep_for_approval(found: LockedHold, until: datetime) -> None:
+    """A request is sent: the slot stays until staff have to have answered, paid for or not.
+
+    As with a payment under way, nobody replaces it by mistake; `payments.approval` lets go of it.
+    """
+    keep_for_payment(found, until)
+
+
+def keep_to_pay(found: LockedHold, until: datetime) -> None:
+    """What is held stays until then for somebody to pay; nothing is open that could be closed."""
+    keep_for_payment(found, until)
+    found.hold.has_open_checkout = False
+    found.hold.save(update_fields=["has_open_checkout"])
 
 
 def checkout_gone(hold: Hold) -> None:

@@ -125,6 +125,8 @@ class Workspace(models.Model):
     max_waiting_per_member = models.PositiveIntegerField(
         default=10, db_default=10, help_text="In how many lines one person may wait at once."
     )
+    # Whether there are any BookingLimits; kept by their trigger, so that a claim need not ask.
+    limits_bookings = models.BooleanField(default=False, db_default=False, editable=False)
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)

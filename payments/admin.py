@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -29,7 +29,7 @@ from members.admin_scope import (
     staff_actor,
 )
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_money, said_window
-from payments import admin_change, admin_dropping
+from payments import admin_approval, admin_change, admin_dropping, admin_otherwise
 from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
@@ -50,6 +50,7 @@ from payments.states import (
 WITH_UNITS = {booking_states.CONFIRMED, booking_states.COMPLETED, booking_states.NO_SHOW}
 STATE_LABELS = {
     "pending payment": "warning",
+    "awaiting approval": "warning",
     "confirmed": "success",
     "completed": "info",
     "cancelled": "danger",
@@ -104,7 +105,9 @@ class HoldAdmin(HoldAdminBase):
         effects = [f"{lines_said(hold.lines)} is free for others at once."]
         if hold.change is not None:
             effects = ["What the change would take is free at once; the booking stays as it is."]
-        if hold.has_open_checkout:
+        if hold.booking.requested_at is not None:
+            effects.append("It is a request that waits for an answer: this declines it.")
+        elif hold.has_open_checkout:
             effects.append(
                 "They are on the payment page now. It is closed first; if they have paid by then, "
                 "the hold is not released and you are told so."
@@ -179,7 +182,10 @@ class BookingAdmin(ReadOnlyAdmin):
         "reference", "state_shown", "what", "who", "total", "made", "confirmed", "ended",
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
-    actions_detail = ("move", "units", "cancel", "drop", "refund", "complete", "no_show")
+    actions_detail = (
+        "approve", "decline", "paid_otherwise", "ask_nothing", "move", "units", "cancel", "drop",
+        "refund", "complete", "no_show",
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         rows = super().get_queryset(request).select_related("workspace", "member")
@@ -234,11 +240,20 @@ class BookingAdmin(ReadOnlyAdmin):
             "complete": booking_states.COMPLETED,
             "no_show": booking_states.NO_SHOW,
         }
+        may_answer = admin_approval.is_waiting(object_id)
+        may_settle = (
+            now != booking_states.AWAITING_APPROVAL
+            and admin_otherwise.open_due(object_id) is not None
+        )
         return [
             offered
             for offered in super().get_actions_detail(request, object_id)
             if (
-                BOOKING_STATES.allows(now, wanted[offered.path])
+                may_settle
+                if offered.path in {"paid_otherwise", "ask_nothing"}
+                else may_answer
+                if offered.path in {"approve", "decline"}
+                else BOOKING_STATES.allows(now, wanted[offered.path])
                 if offered.path in wanted
                 else now == booking_states.CONFIRMED
                 if offered.path == "move"
@@ -249,6 +264,45 @@ class BookingAdmin(ReadOnlyAdmin):
                 else money_back.has_something_left(object_id)
             )
         ]
+
+    @action(description="Approve…", permissions=["manage"], icon="check_circle")
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return admin_approval.approve(request, booking, back=self.change_url(booking.pk))
+
+        return self._ask(request, object_id, deed)
+
+    @action(
+        description="Decline…",
+        permissions=["manage"],
+        icon="block",
+        variant=ActionVariant.DANGER,
+    )
+    def decline(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        def deed(booking: Booking) -> Deed:
+            return admin_approval.decline(request, booking, back=self.change_url(booking.pk))
+
+        return self._ask(request, object_id, deed)
+
+    @action(description="Paid otherwise…", permissions=["manage"], icon="payments")
+    def paid_otherwise(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._settle(request, object_id, admin_otherwise.paid_otherwise)
+
+    @action(description="Ask no money…", permissions=["manage"], icon="redeem")
+    def ask_nothing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._settle(request, object_id, admin_otherwise.ask_nothing)
+
+    def _settle(
+        self, request: HttpRequest, object_id: str, deed_of: Callable[..., Deed]
+    ) -> HttpResponse:
+        """Settle what is owed in another way than by card, while something is."""
+        booking = self.row_or_404(request, object_id, MANAGER)
+        back, due = self.change_url(booking.pk), admin_otherwise.open_due(booking.pk)
+        if due is None:
+            messages.error(request, "Nothing is owed for this booking now.")
+            return HttpResponseRedirect(back)
+        deed = deed_of(request, booking, due, back=back)
+        return ask_then_do(request, self.admin_site, Booking, deed)
 
     @action(description="Move or extend…", permissions=["manage"], icon="edit_calendar")
     def move(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -485,16 +539,16 @@ class MoneyAdmin(ReadOnlyAdmin):
 @admin.register(Payment)
 class PaymentAdmin(MoneyAdmin):
     list_display = (
-        "payment_intent_id", "booking", "amount_shown", "state_shown", "verdict", "made",
+        "name", "booking", "amount_shown", "state_shown", "verdict", "made",
     )  # fmt: skip
-    list_filter = (StuckFilter, ("captured_at", admin.DateFieldListFilter))
-    search_fields = (*MoneyAdmin.search_fields, "payment_intent_id")
+    list_filter = (StuckFilter, ("captured_at", admin.DateFieldListFilter), "provider")
+    search_fields = (*MoneyAdmin.search_fields, "payment_intent_id", "reference")
     fields = (
-        "payment_intent_id", "booking", "amount_shown", "state_shown", "verdict",
-        "verdict_because", "settled_by", "decided_at", "captured_at", "voided_at", "tries",
-        "next_try_at", "last_error", "account", "livemode",
+        "name", "booking", "amount_shown", "state_shown", "verdict", "verdict_because",
+        "settled_by", "decided_at", "captured_at", "voided_at", "tries", "next_try_at",
+        "last_error", "account", "livemode",
     )  # fmt: skip
-    readonly_fields = ("booking", "amount_shown", "state_shown")
+    readonly_fields = ("name", "booking", "amount_shown", "state_shown")
     actions_detail = ("refund",)
 
     def has_manage_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -572,7 +626,7 @@ class RefundAdmin(MoneyAdmin):
         "ended_at", "tries", "attempt", "next_try_at", "last_error",
     )  # fmt: skip
     readonly_fields = ("booking", "amount_shown", "state_shown")
-    actions_detail = ("retry", "give_up")
+    actions_detail = ("given", "retry", "give_up")
 
     @display(description="state", ordering="state", label=REFUND_LABELS)
     def state_shown(self, row: Any) -> str:
@@ -583,8 +637,18 @@ class RefundAdmin(MoneyAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only for a refund that waits for somebody."""
-        waits = self.get_queryset(request).filter(pk=object_id, state=NEEDS_ATTENTION).exists()
-        return super().get_actions_detail(request, object_id) if waits else []
+        waiting = self.get_queryset(request).filter(pk=object_id, state=NEEDS_ATTENTION).first()
+        if waiting is None:
+            return []
+        other = "retry" if waiting.to == Refund.To.HAND else "given"
+        offered = super().get_actions_detail(request, object_id)
+        return [each for each in offered if each.path != other]
+
+    @action(description="Given back by hand…", permissions=["manage"], icon="front_hand")
+    def given(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        refund = self.row_or_404(request, object_id, MANAGER)
+        deed = admin_otherwise.given_by_hand(request, refund, back=self.change_url(refund.pk))
+        return ask_then_do(request, self.admin_site, Refund, deed)
 
     @action(description="Try again…", permissions=["manage"], icon="refresh")
     def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -35,7 +35,7 @@ from members.admin_words import ReasonForm, link, said_moment
 from members.idempotency import Answer, once
 from payments import rescheduling
 from payments.holding import placed
-from payments.models import Refund
+from payments.models.refunds import ASKED
 from payments.rescheduling import BY_PRICE, NONE, Preview, Settling, Wish
 
 # One that is pending and does not wait any more has lapsed, and nobody has tidied it yet.
@@ -62,7 +62,7 @@ class ChangeForm(ReasonForm):
         widget=UnfoldAdminSelectWidget(),
     )
     to = forms.ChoiceField(
-        label="What is given back goes", choices=Refund.To.choices, widget=UnfoldAdminSelectWidget()
+        label="What is given back goes", choices=ASKED, widget=UnfoldAdminSelectWidget()
     )
     minutes = forms.IntegerField(
         label="Minutes to pay",

@@ -21,6 +21,7 @@ from payments.cancelling import AMOUNT, FULL, NONE, POLICY, Back
 from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Dispute, Due, Payment, Refund
+from payments.models.refunds import ASKED
 from payments.shares import Left
 from payments.standing import Standing, left_of, standing_of
 from payments.states import CAPTURE
@@ -32,7 +33,7 @@ class MoneyForm(ReasonForm):
     amount = forms.DecimalField(
         min_value=0, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
     )
-    to = forms.ChoiceField(choices=Refund.To.choices, widget=UnfoldAdminSelectWidget())
+    to = forms.ChoiceField(choices=ASKED, widget=UnfoldAdminSelectWidget())
     request_id = forms.CharField(widget=forms.HiddenInput(), initial=request_ids.issue)
     field_order = ("refund", "amount", "to", "reason")
 
@@ -167,9 +168,11 @@ def refund_of_payment(request: HttpRequest, payment: Payment, *, back: str) -> D
             )
 
     return Deed(
-        title=f"Give payment {payment.payment_intent_id} back",
+        title=f"Give payment {payment.name} back",
         effects=[
-            f"{left} goes back to the card.",
+            f"{left} goes back to the card."
+            if not payment.is_external
+            else f"{left} is yours to give back.",
             f"Booking {booking.reference} and its other payments are not touched.",
         ],
         button=f"Give {left} back",
@@ -194,11 +197,12 @@ def retry(request: HttpRequest, refund: Refund, *, back: str) -> Deed:
 
 
 def give_up(request: HttpRequest, refund: Refund, *, back: str) -> Deed:
-    """Let go of a refund that Stripe refused."""
+    """Let go of a refund that Stripe refused, or that nobody is to hand over."""
+    said = refund.last_error if refund.to == Refund.To.HAND else f"Stripe said: {refund.last_error}"
     return Deed(
         title=f"Give up this refund of {refund.amount}",
         effects=[
-            f"Stripe said: {refund.last_error}",
+            said,
             "No money moves. The amount can be given back in another way afterwards.",
         ],
         button="Give up this refund",

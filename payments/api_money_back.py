@@ -29,6 +29,7 @@ from payments.cancelling import CHOICES, POLICY, Back, Preview
 from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Refund
+from payments.models.refunds import ASKED
 
 MAX_REASON = 300
 MAX_AMOUNT = 2**53
@@ -88,7 +89,7 @@ class RefundsView(ApiView):
         """
         fields = self.body()
         amount = fields.integer("amount_minor", 1, MAX_AMOUNT)
-        to = choice(fields, "to", Refund.To.values)
+        to = choice(fields, "to", [to for to, _ in ASKED])
         reason = fields.text("reason", MAX_REASON, required=True).strip()
         for name, value in (("amount_minor", amount), ("to", to), ("reason", reason)):
             if not value:
@@ -146,6 +147,7 @@ def _preview_json(told: Preview) -> dict[str, Any]:
         "refunded_before": told.before,
         "given_back": told.given_back,
         "to_card": told.to_card,
+        "to_hand": told.to_hand,
         "to_credit": told.to_credit,
         "kept": told.kept,
     }

@@ -7,6 +7,7 @@ from config.api_schemas import MoneySchema
 from payments.api_schemas import BookingSchema
 from payments.cancelling import CHOICES, POLICY
 from payments.models import Refund
+from payments.models.refunds import ASKED
 from payments.states import REFUND_STATES
 
 
@@ -24,13 +25,14 @@ class PreviewSchema(serializers.Serializer):
     refunded_before = MoneySchema()
     given_back = MoneySchema()
     to_card = MoneySchema()
+    to_hand = MoneySchema(help_text="Paid by something else than a card: you give it back.")
     to_credit = MoneySchema()
     kept = MoneySchema()
 
 
 class RefundRequestSchema(serializers.Serializer):
     amount_minor = serializers.IntegerField(min_value=1)
-    to = serializers.ChoiceField(Refund.To.choices)
+    to = serializers.ChoiceField(ASKED)
     reason = serializers.CharField(max_length=300)
 
 

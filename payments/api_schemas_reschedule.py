@@ -8,6 +8,7 @@ from config.api_schemas import MoneySchema
 from holds.api_schemas import HOLD_STATE
 from payments.api_schemas import BookingSchema
 from payments.models import Refund
+from payments.models.refunds import ASKED
 from payments.rescheduling import BY_PRICE, CHOICES
 
 RESCHEDULED_STATE = [(state, state) for state in (COMMITTED, PENDING)]
@@ -33,7 +34,7 @@ class RescheduleRequestSchema(serializers.Serializer):
         help_text="Paid or given back (`price`), or left as it is (`none`).",
     )
     to = serializers.ChoiceField(
-        Refund.To.choices,
+        ASKED,
         required=False,
         default=Refund.To.CARD,
         help_text="Where what is given back goes.",

@@ -44,13 +44,15 @@ class Back:
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The money of a cancellation, to the cent. `paid` counts what has been given back before;
-    `before` is that, `given_back` what this cancellation adds, `kept` the rest.
+    `before` is that, `given_back` what this cancellation adds, `kept` the rest. What came by
+    something else than a card goes back by hand.
     """
 
     paid: Money
     before: Money
     given_back: Money
     to_card: Money
+    to_hand: Money
     to_credit: Money
     kept: Money
 
@@ -60,6 +62,7 @@ class Preview:
             "currency": self.paid.currency,
             "given_back_minor": self.given_back.amount_minor,
             "to_card_minor": self.to_card.amount_minor,
+            "to_hand_minor": self.to_hand.amount_minor,
             "to_credit_minor": self.to_credit.amount_minor,
             "kept_minor": self.kept.amount_minor,
         }
@@ -168,6 +171,7 @@ def _story(asked: Back, told: Preview) -> dict[str, Any]:
 def _preview(booking: Booking, standing: Standing, back: Back, now: datetime) -> Preview:
     amount = _amount(booking, standing, back, now)
     parts = split(amount, standing.left, to=back.to) if amount else Split(0, 0, 0)
+    by_hand = standing.by_hand_of(parts.card_minor)
 
     def money(amount_minor: int) -> Money:
         return Money(amount_minor, booking.currency)
@@ -176,7 +180,8 @@ def _preview(booking: Booking, standing: Standing, back: Back, now: datetime) ->
         paid=money(standing.paid_minor),
         before=money(standing.given_minor),
         given_back=money(parts.total_minor),
-        to_card=money(parts.card_minor),
+        to_card=money(parts.card_minor - by_hand),
+        to_hand=money(by_hand),
         to_credit=money(parts.as_credit_minor),
         kept=money(standing.left.total_minor - parts.total_minor),
     )

@@ -14,11 +14,11 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from bookings import mails
-from bookings.models import Booking
+from bookings.models import Booking, BookingEvent
 from bookings.services import note
 from bookings.states import WITHOUT_OCCUPANCIES
 from config.kernel import clock, rows
-from config.kernel.context import SYSTEM
+from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import TemporarilyUnavailable
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
@@ -122,15 +122,18 @@ def _finish(payment: Payment, intent: Intent) -> bool:
         return True
 
 
-def captured(money: LockedMoney, payment: Payment) -> None:
-    """The money is here: the due is settled, and the member told."""
+def captured(
+    money: LockedMoney, payment: Payment, *, actor: Actor = SYSTEM, reason: str = ""
+) -> None:
+    """The money is here: the due is settled, and the member told. `actor` is who says so."""
     booking, due, now = money.booking, money.due, money.now
     due.settled_at, due.pay_again_until = now, None
     due.save(update_fields=["settled_at", "pay_again_until"])
     receipt = receipts.for_payment(booking, due, payment, now)
     shown = receipts.as_shown(receipt, booking)
     told = [] if booking.state in WITHOUT_OCCUPANCIES else confirmation(money, shown)
-    rows.insert([_event(booking, payment, "paid", now), receipt, *told])
+    paid = _event(booking, payment, "paid", now, actor=actor, reason=reason)
+    rows.insert([paid, receipt, *told])
 
 
 def _captured_past_us(money: LockedMoney, payment: Payment) -> None:
@@ -189,12 +192,23 @@ def _note(booking: Booking, payment: Payment, kind: str, now: datetime) -> None:
     rows.insert([_event(booking, payment, kind, now)])
 
 
-def _event(booking: Booking, payment: Payment, kind: str, now: datetime):  # type: ignore[no-untyped-def]
+def _event(
+    booking: Booking,
+    payment: Payment,
+    kind: str,
+    now: datetime,
+    *,
+    actor: Actor = SYSTEM,
+    reason: str = "",
+) -> BookingEvent:
+    by = {"provider": payment.provider} if payment.is_external else {}
     return note(
         booking,
         kind=kind,
         at=now,
-        actor=SYSTEM,
+        actor=actor,
+        reason=reason,
+        **by,
         payment=str(payment.pk),
         amount_minor=payment.amount_minor,
         currency=payment.currency,

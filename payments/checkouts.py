@@ -24,14 +24,23 @@ from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import NotFound
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import round_half_up
-from holds import ending
+from holds import booking_limits, ending
 from holds import services as holds_services
 from holds.errors import HoldExpired
 from holds.models import Hold
 from holds.selectors import is_live
 from holds.states import ACTIVE, CONFIRMED
 from members.models import Member, Workspace
-from payments import connect, credit_spending, delayed, receipts, settlement, stripe_api, unpaid
+from payments import (
+    approval,
+    connect,
+    credit_spending,
+    delayed,
+    receipts,
+    settlement,
+    stripe_api,
+    unpaid,
+)
 from payments.credit_spending import Wish
 from payments.errors import AlreadyPaid, CheckoutReplaced, PaymentInProgress
 from payments.lock_objects import LockedMoney, lock_due, lock_money
@@ -81,9 +90,10 @@ def start(
     Nothing owed, or all of it covered by credit: confirms at once. Raises NotFound, HoldExpired
     (410), AlreadyPaid, PaymentInProgress, NotEnoughCredit, CheckoutReplaced and
     ChargesNotEnabled (409), DiscountUsedUp (422) where the e-mail given has used up a code,
-    MoreCreditThanOwed and RestTooSmall (422), TemporarilyUnavailable (503; the hold is kept).
+    MoreCreditThanOwed, RestTooSmall and BookingLimitReached (422), TemporarilyUnavailable (503;
+    the hold is kept).
     """
-    hold = Hold.objects.select_related("booking__member").filter(pk=hold_id).first()
+    hold = Hold.objects.select_related("booking__member", "workspace").filter(pk=hold_id).first()
     if hold is None:
         raise NotFound("There is no such hold.")
     wish = Wish()
@@ -120,6 +130,7 @@ def _prepare(
 ) -> Checkout | Started:
     """First transaction: the row, and the grace that an open Checkout gives its hold."""
     with transaction.atomic():
+        booking_limits.refuse_contact(found.workspace, found.booking, email)
         money = lock_money(found.booking_id, found.change_id)
         hold, now = money.hold, money.now
         if hold.state == CONFIRMED:
@@ -130,6 +141,7 @@ def _prepare(
         _contact(money.booking, email, name)
         by_card = money.due.amount_minor - wish.minor
         connect.refuse_unless_charging(money.booking.workspace, by_card)
+        approval.refuse_when_sent(money)
         if not money.due.amount_minor:
             _settle_nothing(money, actor)
             return Started(None, hold.expires_at, money.booking)
@@ -160,6 +172,9 @@ def _contact(booking: Booking, email: str, name: str) -> None:
 
 
 def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
+    if money.booking.needs_approval:
+        approval.send(money, actor=actor)
+        return
     money.due.settled_at = money.now
     money.due.save(update_fields=["settled_at"])
     holds_services.confirm_unpaid(money.held, actor)
@@ -167,6 +182,10 @@ def _settle_nothing(money: LockedMoney, actor: Actor) -> None:
 
 def _settle_by_credit(money: LockedMoney, wish: Wish, actor: Actor) -> None:
     """Credit pays for all of it: Stripe has no part in it."""
+    if money.booking.needs_approval:
+        credit_spending.spend(money, wish, checkout=None, actor=actor)
+        approval.send(money, actor=actor)
+        return
     amount = money.due.amount.as_json()
     paid = note(money.booking, kind="paid", at=money.now, actor=actor, credit=True, **amount)
     rows.insert([paid])

@@ -21,6 +21,7 @@ from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
 from members.models import Notification, Workspace
+from payments import admin_approval
 from payments.admin import needing_somebody, stuck_checkouts, stuck_payments
 from payments.models import Checkout, Payment, Refund
 from payments.states import CAPTURED, VOIDED
@@ -86,6 +87,7 @@ def first_screen(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
             "workspace": workspace,
             "workspaces": workspaces if len(workspaces) > 1 else [],
             "attention": _attention(access),
+            "requests": admin_approval.worklist(access),
             "day": _day_links(workspace, day),
             "rows": _timeline(workspace, day, taken, blocks),
             "hours": _axis(day),
@@ -354,7 +356,7 @@ def _running_out(workspace: Workspace) -> dict[str, Any]:
                 "name": hold.booking.name or hold.booking.email or hold.booking.reference,
                 "total": _total(hold),
                 "ends": counting(hold, said_moment(hold.expires_at, workspace.timezone)),
-                "is_paying": hold.has_open_checkout,
+                "is_paying": hold.has_open_checkout and hold.booking.requested_at is None,
             }
             for hold in rows[:MOST_ROWS]
         ],
@@ -373,9 +375,9 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     span = {"captured_at__gte": day.start, "captured_at__lt": day.end}
     sums = (
         of_workspace.filter(state=CAPTURED, **span)
-        .values("currency")
+        .values("currency", "provider")
         .annotate(sum_minor=Sum("amount_minor"), many=Count("pk"))
-        .order_by("currency")
+        .order_by("provider", "currency")
     )
     voided = of_workspace.filter(
         state=VOIDED, voided_at__gte=day.start, voided_at__lt=day.end
@@ -385,7 +387,11 @@ def _money_of(workspace: Workspace, day: Day) -> dict[str, Any]:
     return {
         "day": f"{day.date:%A}",
         "captured": [
-            {"amount": str(Money(row["sum_minor"], row["currency"])), "many": row["many"]}
+            {
+                "amount": str(Money(row["sum_minor"], row["currency"])),
+                "many": row["many"],
+                "by": row["provider"].replace("_", " "),
+            }
             for row in sums
         ],
         "nothing": str(Money(0, workspace.currency)),

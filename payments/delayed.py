@@ -32,6 +32,8 @@ def may_pay(money: LockedMoney) -> bool:
     somebody else's as soon as it is made.
     """
     is_held = money.hold.state == ACTIVE and money.change is None
+    if money.booking.needs_approval:
+        return False  # what is not captured later cannot wait for staff to decide
     return is_held and are_taken(money.booking.workspace, money.due.currency)
 
 

@@ -5,7 +5,7 @@ from django.db.models import Model, QuerySet
 from bookings import mails
 from config.kernel.effects import Happening, kick, on
 from config.kernel.money import Money
-from payments import receipts
+from payments import approval, receipts
 from payments.models import Checkout, Due, Refund
 from payments.states import CAPTURE
 
@@ -40,6 +40,16 @@ def owe_difference(happening: Happening) -> list[Due]:
             created_at=happening.at,
         )
     ]
+
+
+@on("booking.expired", "booking.released")
+def end_request(happening: Happening) -> list[Due]:
+    """A request that staff did not approve, in time or at all: nothing is charged."""
+    booking = happening.subject
+    if booking.requested_at is not None and booking.needs_approval:
+        said = {"staff": "declined", "system": "not_answered"}
+        approval.end_with(booking, said.get(happening.actor.kind, "withdrawn"))
+    return []
 
 
 @on("change.expired", "change.released")

@@ -14,6 +14,7 @@ from holds.claims import LineRequest
 from members.pages import member_of
 from payments.credits import MAX_MINOR
 from payments.models import Refund
+from payments.models.refunds import ASKED
 
 
 class HoldForm(forms.Form):
@@ -52,7 +53,7 @@ class ChangeForm(HoldForm):
     line = forms.IntegerField(min_value=0, max_value=1000)
     expects = forms.IntegerField(min_value=-MAX_MINOR, max_value=MAX_MINOR)
     version = forms.IntegerField(min_value=0, max_value=2**31 - 1)
-    to = forms.ChoiceField(choices=Refund.To.choices)
+    to = forms.ChoiceField(choices=ASKED)
 
     def as_query(self) -> QueryDict:
         """The page on which this has been chosen."""

@@ -1,7 +1,7 @@
 """Credit for a member whose payment came when the slot was gone (design.md §6)."""
 
 from bookings.models import Booking
-from bookings.states import EXPIRED, PENDING_PAYMENT
+from bookings.states import EXPIRED, UNDECIDED
 from config.kernel.context import SYSTEM
 from config.kernel.money import Money
 from members.models import Member
@@ -21,7 +21,7 @@ def give(money: LockedMoney, payment: Payment) -> Money | None:
     """
     workspace, booking = money.booking.workspace, money.booking
     amount_minor = workspace.goodwill_credit_minor
-    lost_it = booking.state in {PENDING_PAYMENT, EXPIRED}
+    lost_it = booking.state in {*UNDECIDED, EXPIRED}
     if not amount_minor or payment.verdict_because != SLOT_GONE or not lost_it:
         return None
     if money.due.currency != workspace.currency:

@@ -5,9 +5,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from bookings.errors import SlotTaken
-from bookings.models import Occupancy, Series
+from bookings.models import Booking, Occupancy, Series
 from bookings.parts import parts_of
 from bookings.selectors import rules_for
+from bookings.states import AWAITING_APPROVAL
 from config.kernel.context import Actor
 from config.kernel.errors import NotFound
 from holds import gate, services
@@ -16,7 +17,7 @@ from holds.errors import CheckoutOpen
 from holds.models import Hold
 from holds.selectors import live_of_visitor
 from members.models import Member, Workspace
-from payments import checkouts, connect
+from payments import approval, checkouts, connect
 from payments.errors import PaymentInProgress
 
 T = TypeVar("T")
@@ -121,6 +122,17 @@ def place(
     return hold
 
 
+def _withdrawn(hold_id: UUID, actor: Actor, reason: str) -> bool:
+    """A request that was sent is let go at once: nothing is open, and nothing was charged."""
+    booking = Booking.objects.filter(
+        holds=hold_id, holds__change=None, state=AWAITING_APPROVAL, requested_at__isnull=False
+    ).first()
+    if booking is None:
+        return False
+    approval.let_go(booking_id=booking.pk, actor=actor, reason=reason)
+    return True
+
+
 def let_go(*, hold_id: UUID, actor: Actor, reason: str = "") -> Hold:
     """Release a hold in two phases: its sessions are expired at Stripe, then its slots freed.
 
@@ -130,6 +142,8 @@ def let_go(*, hold_id: UUID, actor: Actor, reason: str = "") -> Hold:
     """
     for _ in range(3):
         try:
+            if _withdrawn(hold_id, actor, reason):
+                return Hold.objects.get(pk=hold_id)
             return services.release(hold_id=hold_id, actor=actor, reason=reason)
         except CheckoutOpen:
             hold = Hold.objects.filter(pk=hold_id).first()

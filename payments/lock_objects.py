@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bookings.models import Booking, Change
+from config.kernel import clock
 from config.kernel.locks import locked
 from holds.lock_objects import LockedHold, lock_hold_of
 from holds.models import Hold
@@ -54,6 +55,19 @@ def lock_money(booking_id: UUID, change_id: UUID | None = None) -> LockedMoney:
     checkouts = {c.pk: c for c in locked(Checkout.objects.filter(due=due))}
     payments = list(locked(Payment.objects.filter(due=due)))
     return LockedMoney(held, due, checkouts, payments)
+
+
+def lock_money_behind(booking: Booking) -> LockedMoney:
+    """The same for the booking's own due, where the caller holds its booking and hold already.
+
+    No resource is locked: an effect of a booking's end comes after those, and must not go back.
+    """
+    hold = Hold.objects.get(booking=booking, change=None)
+    hold.booking = booking
+    held = LockedHold(hold, booking, clock.now())
+    due = locked(Due.objects.filter(booking=booking, change=None)).get()
+    checkouts = {c.pk: c for c in locked(Checkout.objects.filter(due=due))}
+    return LockedMoney(held, due, checkouts, list(locked(Payment.objects.filter(due=due))))
 
 
 def lock_due(due_id: UUID) -> LockedMoney:

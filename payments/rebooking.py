@@ -8,7 +8,8 @@ from django.utils.dateparse import parse_datetime
 
 from bookings.equivalents import Equivalent, equivalents
 from bookings.models import Booking, Line, Resource
-from bookings.states import PENDING_PAYMENT, WITHOUT_OCCUPANCIES
+from bookings.states import UNDECIDED, WITHOUT_OCCUPANCIES
+from bookings.visibility import Viewer
 from config.kernel import clock
 from config.kernel.errors import InvalidInput
 from holds.claims import LineRequest
@@ -32,15 +33,17 @@ def lines_of(booking: Booking) -> list[Line]:
 
 def is_lost(booking: Booking) -> bool:
     """Whether the member has nothing of it any more (tidied or not)."""
-    if booking.state != PENDING_PAYMENT:
+    if booking.state not in UNDECIDED:
         return booking.state in WITHOUT_OCCUPANCIES
     hold = Hold.objects.filter(booking=booking, change=None).first()
     return hold is None or not is_live(hold, clock.now())
 
 
-def offers_for(booking: Booking, lines: list[Line]) -> list[Offered]:
+def offers_for(booking: Booking, lines: list[Line], viewer: Viewer) -> list[Offered]:
     """The nearest equivalents that are free now, the nearest first."""
-    found = equivalents(workspace_id=booking.workspace_id, lines=lines, now=clock.now())
+    found = equivalents(
+        workspace_id=booking.workspace_id, lines=lines, now=clock.now(), viewer=viewer
+    )
     places = Resource.objects.filter(pk__in=[e.resource_id for e in found])
     zones = dict(places.values_list("pk", "location__timezone"))
     return [Offered(e, zones[e.resource_id]) for e in found]

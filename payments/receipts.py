@@ -34,7 +34,8 @@ BY_CREDIT = "credit"
 
 def for_payment(booking: Booking, due: Due, payment: Payment | None, now: datetime) -> Receipt:
     """The unsaved receipt for what was paid: by card, by credit, or by both."""
-    parts = [(BY_CARD, payment.amount_minor if payment else 0), (BY_CREDIT, credit_on(due))]
+    by = payment.provider or BY_CARD if payment else BY_CARD
+    parts = [(by, payment.amount_minor if payment else 0), (BY_CREDIT, credit_on(due))]
     lines = [_difference(booking, due)] if due.change_id else _lines(booking)
     content = _about(booking, due.currency, parts) | {"lines": lines}
     return _numbered(booking, due, Receipt.Kind.PAYMENT, content, now, payment=payment)
@@ -95,7 +96,7 @@ def as_shown(receipt: Receipt, booking: Booking) -> dict[str, Any]:
             for line in content["lines"]
         ],
         "parts": [
-            {"by": _WORDS[receipt.kind][part["by"]], "amount": money(part["amount_minor"])}
+            {"by": _by(receipt.kind, part["by"]), "amount": money(part["amount_minor"])}
             for part in content["parts"]
         ],
         "taxes": [
@@ -109,6 +110,13 @@ def as_shown(receipt: Receipt, booking: Booking) -> dict[str, Any]:
         "total": money(content["total_minor"]),
         "url": absolute(address(receipt, booking)),
     }
+
+
+def _by(kind: str, by: str) -> str:
+    """By what money came or went: known words, else as its provider is called."""
+    way = by.replace("_", " ")
+    paid = f"Paid by {way}" if kind == Receipt.Kind.PAYMENT else f"Given back by {way}"
+    return _WORDS[kind].get(by, paid)
 
 
 _WORDS: dict[str, dict[str, str]] = {

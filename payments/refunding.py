@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 
 NEEDS_SOMEBODY = "refund_needs_attention"
 HAS_FAILED = "refund_failed"
+TO_GIVE = "Give it back by hand, and say so here"
 FOREIGN = "refund_not_ours"
 
 # Longer than the calls of one try may take, so that a second never starts beside it.
@@ -187,8 +188,12 @@ def _ask_for(
 
 def _new(money: LockedMoney, payment: Payment, amount_minor: int, to: str, why: _Why) -> Refund:
     checkout, workspace = payment.checkout, money.booking.workspace
-    to_card = to == Refund.To.CARD
-    has_fee = checkout.application_fee_minor > 0 and workspace.refund_application_fee
+    if payment.is_external and to != Refund.To.CREDIT:
+        to = Refund.To.HAND  # no card is known of it
+    elif to == Refund.To.HAND:
+        to = Refund.To.CARD
+    to_card = to == Refund.To.CARD and checkout is not None
+    has_fee = bool(checkout and checkout.application_fee_minor)
     refund = Refund(
         due=payment.due,
         payment=payment,
@@ -201,13 +206,15 @@ def _new(money: LockedMoney, payment: Payment, amount_minor: int, to: str, why: 
         actor_id=why.actor.id,
         actor_label=why.actor.label[:200],
         request_id=request_id.get(),
-        refunds_fee=to_card and has_fee,
-        reverses_transfer=to_card and bool(checkout.destination),
+        refunds_fee=to_card and has_fee and workspace.refund_application_fee,
+        reverses_transfer=to_card and bool(checkout and checkout.destination),
         created_at=money.now,
         next_try_at=money.now if to_card else None,
     )
     rows.insert([refund])
     _happened(money, refund, why.actor, kind="refund_requested")
+    if to == Refund.To.HAND:
+        move_refund(refund, NEEDS_ATTENTION, last_error=f"{TO_GIVE}: it came by {payment.name}.")
     return refund
 
 
@@ -431,11 +438,33 @@ def retry(*, refund_id: UUID, actor: Actor) -> Refund:
     refund = Refund.objects.select_related("due").get(pk=refund_id)
     with transaction.atomic():
         money, fresh = _locked(refund)
+        if fresh.to != Refund.To.CARD:
+            raise NothingToRefund("Stripe knows nothing of this one.")
         attempt = fresh.attempt + 1
         move_refund(fresh, REQUESTED, attempt=attempt, next_try_at=money.now)
         _close(fresh, NEEDS_SOMEBODY)
         _happened(money, fresh, actor, kind="refund_requested")
         effects.kick_for(fresh)
+    return fresh
+
+
+@retried_on_deadlock
+def given_by_hand(*, refund_id: UUID, actor: Actor, reason: str) -> Refund:
+    """Staff have given it back: what came by something else than Stripe. `reason` says how.
+
+    Said before, it stays as it is. Raises InvalidTransition for any other refund.
+    """
+    refund = Refund.objects.select_related("due").get(pk=refund_id)
+    with transaction.atomic():
+        money, fresh = _locked(refund)
+        if fresh.to != Refund.To.HAND:
+            REFUND_STATES.check(fresh.state, REQUESTED)
+            raise NothingToRefund("Stripe gives this back, and tells when it has.")
+        if fresh.state == SUCCEEDED:
+            return fresh
+        move_refund(fresh, SUCCEEDED, submitted_at=money.now, ended_at=money.now, last_error="")
+        _close(fresh, NEEDS_SOMEBODY)
+        _happened(money, fresh, actor, kind="refunded", reason=reason)
     return fresh
 
 
@@ -461,7 +490,7 @@ def give_up(*, refund_id: UUID, actor: Actor, reason: str) -> Refund:
 
 def _catch_up(refund: Refund) -> None:
     """Write down what Stripe knows of a refund that it refused, if it knows of any."""
-    if refund.state != NEEDS_ATTENTION:
+    if refund.state != NEEDS_ATTENTION or refund.to != Refund.To.CARD:
         return
     try:
         found = find_at_stripe(refund)

@@ -230,7 +230,8 @@ def _made(asked: Asked, how: Settling, actor: Actor, reason: str) -> Change:
     """Made at once; what it costs less is given back, the locks being those of the change."""
     booking = asked.booking
     parts = _parts(booking, asked.difference_minor, how)
-    story = {"settled": how.how, "money": _story(booking, parts)}
+    by_hand = standing_of_booking(booking).by_hand_of(parts.card_minor)
+    story = {"settled": how.how, "money": _story(booking, parts, by_hand)}
     change = changing.make(asked, actor=actor, reason=reason, free=True, **story)
     if parts.total_minor:
         refunding.request(
@@ -257,13 +258,14 @@ def _parts(booking: Booking, difference_minor: int, how: Settling) -> Split:
     return split(back, left, to=how.to)
 
 
-def _story(booking: Booking, parts: Split) -> dict[str, Any] | None:
+def _story(booking: Booking, parts: Split, by_hand_minor: int) -> dict[str, Any] | None:
     """What history and the mail keep of the money; None when none moves."""
     if not parts.total_minor:
         return None
     return {
         "currency": booking.currency,
-        "to_card_minor": parts.card_minor,
+        "to_card_minor": parts.card_minor - by_hand_minor,
+        "to_hand_minor": by_hand_minor,
         "to_credit_minor": parts.as_credit_minor,
     }
 

@@ -9,6 +9,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from bookings.models import Booking
+from bookings.states import AWAITING_APPROVAL, UNDECIDED
 from config.kernel.money import Money
 from payments.credits import SPENDING
 from payments.models import CreditEntry, Due, Payment, Refund
@@ -30,11 +31,22 @@ class Summary:
     payments: list[Payment]
     refunds: list[Refund]
     pay_again: Due | None = None
+    waived: Money | None = None
 
     @property
     def pay_again_until(self) -> datetime | None:
         """The deadline of a booking that is theirs and still to be paid."""
         return self.pay_again.pay_again_until if self.pay_again else None
+
+    @property
+    def is_authorised(self) -> bool:
+        """Whether a card is authorised and nobody has decided about it yet."""
+        return any(p.state == "authorised" and not p.verdict for p in self.payments)
+
+    @property
+    def is_by_card(self) -> bool:
+        """Whether what is paid came by card; what staff took by hand did not."""
+        return not any(p.is_external for p in self.payments)
 
     @property
     def was_refused(self) -> bool:
@@ -59,7 +71,7 @@ class Summary:
 
 
 def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
-    """What each booking's money is, in five queries however many."""
+    """What each booking's money is, in six queries however many."""
     found: dict[UUID, list[Payment]] = {booking.pk: [] for booking in bookings}
     payments = Payment.objects.select_related("due").filter(due__booking_id__in=found)
     for payment in payments.order_by("created_at"):
@@ -69,10 +81,16 @@ def money_of_many(bookings: list[Booking]) -> dict[UUID, Summary]:
         refunds[refund.due.booking_id].append(refund)
     credit, returned = _credit(found)
     owing = _owing(found)
+    waived = dict(
+        Due.objects.filter(booking_id__in=found, waived_minor__gt=0)
+        .values_list("booking_id")
+        .annotate(Sum("waived_minor"))
+    )
     return {
         b.pk: replace(
             summary(b, found[b.pk], refunds[b.pk], credit.get(b.pk, 0), returned.get(b.pk, 0)),
             pay_again=_still_owed(b, owing.get(b.pk), found[b.pk]),
+            waived=Money(waived[b.pk], b.currency) if b.pk in waived else None,
         )
         for b in bookings
     }
@@ -134,7 +152,8 @@ def _still_owed(booking: Booking, due: Due | None, payments: Iterable[Payment]) 
 def verdict_page(booking: Booking) -> str:
     """Which page tells the truth after paying.
 
-    `confirmed`; `pay_again`, where its capture failed; `processing`; `lost`; `failed`, where the
+    `confirmed`; `awaiting`, where staff are to approve it; `pay_again`, where its capture failed;
+    `processing`; `lost`; `failed`, where the
     bank said no in the end; `cancelled`; or `open`: unpaid and can still be paid, or ended unpaid;
     the hold says which.
     """
@@ -143,9 +162,11 @@ def verdict_page(booking: Booking) -> str:
         return "pay_again" if due_again(booking, payments) else "confirmed"
     if booking.state == "cancelled":
         return "cancelled"
+    if booking.state == AWAITING_APPROVAL and booking.requested_at is not None:
+        return "awaiting"
     if any(p.state in {PROCESSING, "authorised"} for p in payments):
         return "processing"
-    if booking.state == "pending_payment":
+    if booking.state in UNDECIDED:
         return "open"
     if any(p.verdict in {VOID, REFUND} for p in payments):
         return "lost"

@@ -118,8 +118,8 @@ def cancel_rest(booking: Booking, *, actor: Actor) -> list[tuple[Booking, Domain
 
 
 def is_paid_each(resource: Resource) -> bool:
-    """The workspace's setting."""
-    return resource.workspace.series_paid_each
+    """The workspace's setting; what staff approve first is asked for, and paid, together."""
+    return resource.workspace.series_paid_each and not resource.needs_approval
 
 
 def place(

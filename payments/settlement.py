@@ -26,6 +26,7 @@ from holds import ending
 from holds import services as holds_services
 from holds import states as hold_states
 from payments import (
+    approval,
     carrying,
     credit_spending,
     delayed,
@@ -69,7 +70,8 @@ _RETRY_AFTER = timedelta(seconds=15)
 class Outcome:
     """What came of a signal.
 
-    `confirmed`, `voided`, `refunded`, `processing`, `unpaid`, `failed`, `expired` or `repeated`.
+    `confirmed`, `voided`, `refunded`, `processing`, `awaiting`, `unpaid`, `failed`, `expired` or
+    `repeated`. `awaiting` is authorised, and staff are to approve the booking first.
 
     `repeated` is a late or second hint: the verdict had been written before. `refunded` is a
     payment that was taken at once, with no slot for it: its Refund row is written.
@@ -121,7 +123,7 @@ def _settle_all(checkouts: "QuerySet[Checkout]", source: str) -> list[Outcome]:
     for checkout_id in started.order_by("attempt").values_list("pk", flat=True):
         outcome = settle(checkout_id=checkout_id, source=source)
         # A page that is reloaded says nothing new.
-        if outcome.name not in {"unpaid", "repeated", "processing"}:
+        if outcome.name not in {"unpaid", "repeated", "processing", "awaiting"}:
             record(checkout_id, source, outcome.name)
         outcomes.append(outcome)
     return outcomes
@@ -202,6 +204,7 @@ def after_checkout(money: LockedMoney) -> None:
     """
     still_open = any(c.state in {CREATING, OPEN} for c in money.checkouts.values())
     still_open = still_open or any(p.state == PROCESSING for p in money.payments)
+    still_open = still_open or approval.waiting(money) is not None
     if money.hold.state == hold_states.ACTIVE and money.hold.has_open_checkout and not still_open:
         holds_services.checkout_gone(money.hold)
     credit_spending.give_back(money)
@@ -254,11 +257,28 @@ def _judge(
     *,
     gives_up: bool,
 ) -> Outcome:
-    """Write the verdict on an authorised payment."""
+    """Write the verdict on an authorised payment; or leave it to staff to approve its booking."""
     refusal = _refusal(money, checkout, payment, truth)
+    is_taken = truth.intent is not None and truth.intent.status == "succeeded"
+    if not refusal and money.booking.needs_approval and not is_taken:
+        refusal = approval.asked_with(money, payment)
+        if not refusal:
+            return Outcome("awaiting")
+    return _verdict(money, checkout, payment, source, refusal, is_taken=is_taken, gives_up=gives_up)
+
+
+def _verdict(
+    money: LockedMoney,
+    checkout: Checkout,
+    payment: Payment,
+    source: str,
+    refusal: str,
+    *,
+    is_taken: bool,
+    gives_up: bool,
+) -> Outcome:
     if not refusal and not unpaid.owes_again(money):
         refusal = winning.win(money, checkout, source, gives_up=gives_up)
-    is_taken = truth.intent is not None and truth.intent.status == "succeeded"
     if refusal:
         if is_taken:
             _refund(money, checkout, payment, refusal, source)

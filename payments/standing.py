@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from bookings.models import Booking
 from payments.credits import SPENDING
 from payments.models import CreditEntry, Dispute, Due, Payment, Refund
-from payments.shares import Left
+from payments.shares import Left, across
 from payments.states import CAPTURE, CAPTURED, FAILED, SUCCEEDED
 
 # What the cardholder's bank has taken back already; an inquiry (`warning_…`) takes nothing.
@@ -39,6 +39,12 @@ class Standing:
     @property
     def left(self) -> Left:
         return Left(sum(left for _, left in self.payments), self.credit_minor)
+
+    def by_hand_of(self, amount_minor: int) -> int:
+        """What of an amount that is not credit came by something else than Stripe."""
+        parts = across(amount_minor, [left for _, left in self.payments])
+        paired = zip(self.payments, parts, strict=True)
+        return sum(part for (payment, _), part in paired if payment.is_external)
 
     @property
     def paid_minor(self) -> int:

@@ -154,7 +154,7 @@ def fetch_intent(payment: Payment) -> Intent:
     return _intent(
         _call(
             lambda: client().v1.payment_intents.retrieve(
-                payment.payment_intent_id, options=_options(payment.account)
+                payment.intent_id, options=_options(payment.account)
             )
         )
     )
@@ -165,7 +165,7 @@ def capture(payment: Payment) -> Intent:
     return _intent(
         _call(
             lambda: client().v1.payment_intents.capture(
-                payment.payment_intent_id,
+                payment.intent_id,
                 options=_options(payment.account, key=f"capture:{payment.pk}:{payment.tries}"),
             )
         )
@@ -177,7 +177,7 @@ def void(payment: Payment) -> Intent:
     return _intent(
         _call(
             lambda: client().v1.payment_intents.cancel(
-                payment.payment_intent_id,
+                payment.intent_id,
                 options=_options(payment.account, key=f"void:{payment.pk}:{payment.tries}"),
             )
         )
@@ -211,7 +211,7 @@ def find_refund(refund: Refund) -> GivenBack | None:
     """The refund that Stripe made for our row though its answer never reached us, if it did."""
     found = _call(
         lambda: client().v1.refunds.list(
-            params={"payment_intent": refund.payment.payment_intent_id, "limit": 100},
+            params={"payment_intent": refund.payment.intent_id, "limit": 100},
             options=_options(refund.payment.account),
         )
     )
@@ -387,7 +387,7 @@ def _session_params(checkout: Checkout) -> Any:
 
 def _refund_params(refund: Refund) -> Any:
     params: dict[str, Any] = {
-        "payment_intent": refund.payment.payment_intent_id,
+        "payment_intent": refund.payment.intent_id,
         "amount": refund.amount_minor,
         "metadata": {"refund": str(refund.pk), "due": str(refund.due_id)},
     }

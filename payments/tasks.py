@@ -170,7 +170,10 @@ def _look_at(checkout_id: UUID) -> None:
     else:
         outcome = settlement.settle(checkout_id=checkout_id, source=Signal.Source.SELF_HEAL)
         settlement.record(checkout_id, Signal.Source.SELF_HEAL, outcome.name)
-        if outcome.name == "processing":  # a bank that takes days is not asked every few minutes
+        if outcome.name in {
+            "processing",
+            "awaiting",
+        }:  # staff, or a bank that takes days is not asked every few minutes
             later = now + timedelta(seconds=_PROCESSING_PAUSE_SECONDS)
             Checkout.objects.filter(pk=checkout_id, state=COMPLETE).update(next_look_at=later)
     _rest_when_done(checkout_id)

@@ -11,7 +11,8 @@ from django.db.models import Prefetch, Q
 from bookings.availability import Alternative, alternatives
 from bookings.links import manage_token, rebook_token
 from bookings.models import Booking, BookingEvent, Line, Resource
-from bookings.states import CONFIRMED, PENDING_PAYMENT
+from bookings.states import AWAITING_APPROVAL, CONFIRMED, UNDECIDED
+from bookings.visibility import Viewer
 from config.kernel import clock
 from holds.models import Hold
 from holds.selectors import Held, is_live, live_change, own_hold, with_moves
@@ -41,7 +42,12 @@ class Shown:
 
     @property
     def is_held(self) -> bool:
-        return self.state == PENDING_PAYMENT
+        return self.state in UNDECIDED and not self.is_requested
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether staff are to answer a request that was sent."""
+        return self.state == AWAITING_APPROVAL and self.booking.requested_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def with_everything(bookings: Any) -> Any:
 
 def state_now(booking: Booking, hold: Hold | None, now: datetime) -> str:
     """A hold whose time is up is expired, even before anybody has tidied it."""
-    lapsed = hold is not None and booking.state == PENDING_PAYMENT and not is_live(hold, now)
+    lapsed = hold is not None and booking.state in UNDECIDED and not is_live(hold, now)
     return "expired" if lapsed else booking.state
 
 
@@ -114,10 +120,10 @@ def mine(member: Member) -> Mine:
     now = clock.now()
     own = Booking.objects.filter(Q(member=member) | Q(member=None, email=member.email))
     coming = with_everything(
-        own.filter(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+        own.filter(state__in=[CONFIRMED, *UNDECIDED], ends_at__gt=now)
     ).order_by("starts_at")
     over = with_everything(
-        own.exclude(state__in=[CONFIRMED, PENDING_PAYMENT], ends_at__gt=now)
+        own.exclude(state__in=[CONFIRMED, *UNDECIDED], ends_at__gt=now)
     ).order_by("-starts_at")[:_RECENT_PAST]
     ahead = shown(list(coming[:_RECENT_PAST]), now)
     live = [s for s in ahead if s.state != "expired"]
@@ -132,7 +138,9 @@ def one(booking: Booking) -> tuple[Shown, datetime]:
     return shown([found], now)[0], now
 
 
-def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, Any]:
+def after(
+    booking: Booking, hold: Hold, verdict: str, token: str, *, viewer: Viewer
+) -> dict[str, Any]:
     """The page after paying."""
     truth, now = one(booking)
     is_lost = verdict == "lost"
@@ -145,24 +153,36 @@ def after(booking: Booking, hold: Hold, verdict: str, token: str) -> dict[str, A
         "refused": truth.money.refused if is_lost else None,
         "goodwill": goodwill.given_for(booking) if is_lost else None,
         "rebook": rebook_token(booking) if verdict in {"lost", "failed"} else "",
-        "offers": nearest(truth.lines, booking) if is_lost else [],
+        "offers": nearest(truth.lines, booking, viewer) if is_lost else [],
         "is_live": is_live(hold, now),
         "receipts": of_booking(booking) if verdict == "confirmed" else [],
         "slim": True,
     }
 
 
-def nearest(lines: Iterable[Line], booking: Booking) -> list[Offer]:
+def nearest(lines: Iterable[Line], booking: Booking, viewer: Viewer) -> list[Offer]:
     """Free equivalents for the first line of a booking that was lost."""
     first = next(iter(lines), None)
     if first is None:
         return []
-    where = first.resource_id
-    return offers(booking.workspace_id, where, first.starts_at, first.ends_at, first.quantity)
+    return offers(
+        booking.workspace_id,
+        first.resource_id,
+        first.starts_at,
+        first.ends_at,
+        first.quantity,
+        viewer=viewer,
+    )
 
 
 def offers(
-    workspace_id: UUID, resource_id: UUID, start: datetime, end: datetime, quantity: int = 1
+    workspace_id: UUID,
+    resource_id: UUID,
+    start: datetime,
+    end: datetime,
+    quantity: int = 1,
+    *,
+    viewer: Viewer,
 ) -> list[Offer]:
     """The nearest equivalents of a window, so many units free; each in the zone of its place."""
     found = alternatives(
@@ -170,6 +190,7 @@ def offers(
         resource_id=resource_id,
         start=start,
         end=end,
+        viewer=viewer,
         quantity=quantity,
         count=4,
     )

@@ -7,7 +7,7 @@ the first outcome again (INV-8), with or without JavaScript.
 import logging
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -15,8 +15,11 @@ from django.views.decorators.http import require_safe
 from bookings.discounts import DiscountUsedUp
 from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
+from bookings.views import viewer_of
+from bookings.visibility import may_see_row
 from config.kernel.errors import DomainError, TemporarilyUnavailable
 from holds import pages
+from holds.booking_limits import BookingLimitReached
 from holds.claims import LineRequest
 from holds.forms import ContactForm
 from holds.models import Hold
@@ -51,7 +54,7 @@ log = logging.getLogger(__name__)
 @says_what_happened
 def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
     """Hold it. Lost to someone else: a page with the nearest times, each a button."""
-    resource = _resource(slug, resource_slug)
+    resource = _resource(request, slug, resource_slug)
     line = line_from(request.POST, resource)
     try:
         answer = placed_once(
@@ -95,7 +98,14 @@ def _not_placed(
         "zone": resource.location.timezone,
         "code": problem["code"],
         "message": problem["detail"],
-        "offers": offers(resource.workspace_id, resource.pk, line.start, line.end, line.quantity)
+        "offers": offers(
+            resource.workspace_id,
+            resource.pk,
+            line.start,
+            line.end,
+            line.quantity,
+            viewer=viewer_of(request),
+        )
         if offered
         else [],
     }
@@ -146,6 +156,8 @@ def _not_started(
         return pages.page(request, hold, form=form, trouble="code_spent", why=why, status=422)
     if code in CREDIT_REFUSALS:
         return pages.page(request, hold, form=form, trouble="credit", why=why, status=409)
+    if code == BookingLimitReached.code:
+        return pages.page(request, hold, form=form, trouble="limit", why=why, status=422)
     if answer.status == 410:
         return see_other(reverse("holds:hold", args=[hold.token]))
     return see_other(_after_paying(hold))  # paid, or being paid
@@ -222,7 +234,7 @@ def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     hold = Hold.objects.select_related("workspace").filter(booking=booking, change=None).first()
     if hold is None:  # purged: it ended long ago, and nothing was ever paid
         return elsewhere(request, reverse("payments:manage", args=[token]))
-    words = after(booking, hold, verdict, token)
+    words = after(booking, hold, verdict, token, viewer=viewer_of(request))
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)
 
@@ -238,7 +250,7 @@ def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
 
 def _settled(booking: Booking) -> str:
     known = verdict_page(booking)
-    if known in {"confirmed", "lost", "failed", "cancelled"}:
+    if known in {"confirmed", "awaiting", "lost", "failed", "cancelled"}:
         return known
     try:
         outcomes = settle_booking(booking_id=booking.pk, source=Signal.Source.SUCCESS_PAGE)
@@ -251,6 +263,9 @@ def _settled(booking: Booking) -> str:
     return "processing" if verdict == "open" and is_moving else verdict
 
 
-def _resource(slug: str, resource_slug: str) -> Resource:
+def _resource(request: HttpRequest, slug: str, resource_slug: str) -> Resource:
     resources = Resource.objects.select_related("workspace", "location")
-    return get_object_or_404(resources, workspace__slug=slug, slug=resource_slug)
+    found = get_object_or_404(resources, workspace__slug=slug, slug=resource_slug)
+    if not may_see_row(found, viewer_of(request)):
+        raise Http404("no such resource")
+    return found

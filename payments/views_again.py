@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from bookings.models import Resource
+from bookings.views import viewer_of
 from config.kernel.clock import now as database_now
 from config.kernel.errors import DomainError
 from holds.claims import LineRequest
@@ -65,7 +66,7 @@ def _page(
     places = Resource.objects.select_related("location").in_bulk([ln.resource_id for ln in lines])
     shown = [(places[ln.resource_id], ln) for ln in lines if ln.resource_id in places]
     over = not shown or min(line.start for line in lines) <= database_now()
-    nearest = _nearest(apology, lines[0]) if shown and (refused or over) else []
+    nearest = _nearest(request, apology, lines[0]) if shown and (refused or over) else []
     words = {
         "workspace": apology.workspace,
         "shown": shown,
@@ -78,7 +79,9 @@ def _page(
     )
 
 
-def _nearest(apology: Apology, line: LineRequest) -> Any:
+def _nearest(request: HttpRequest, apology: Apology, line: LineRequest) -> Any:
     start = max(line.start, database_now())
     end: datetime = start + (line.end - line.start)
-    return offers(apology.workspace_id, line.resource_id, start, end, line.quantity)
+    return offers(
+        apology.workspace_id, line.resource_id, start, end, line.quantity, viewer=viewer_of(request)
+    )

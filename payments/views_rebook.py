@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from bookings.links import lost_booking_id_from, manage_token
 from bookings.models import Booking, Line
+from bookings.views import viewer_of
 from config.kernel.errors import DomainError
 from holds.claims import LineRequest
 from members.pages import (
@@ -77,7 +78,7 @@ def _page(
         "workspace": booking.workspace,
         "booking": booking,
         "lines": lost,
-        "offers": rebooking.offers_for(booking, lost),
+        "offers": rebooking.offers_for(booking, lost, viewer_of(request)),
         "token": token,
         "problem": problem,
         "slim": True,

@@ -14,6 +14,8 @@ from bookings.models import Resource
 from bookings.rules import Window
 from bookings.selectors import rules_for
 from bookings.series import MOST, Preview, Repeat, preview
+from bookings.views import viewer_of
+from bookings.visibility import may_see_row
 from config.kernel.errors import DomainError, InvalidInput
 from holds.forms import ContactForm
 from members.idempotency import Answer
@@ -66,7 +68,7 @@ class RepeatForm(forms.Form):
 @says_what_happened
 def repeat(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
     """GET shows each time, whether it can be had, and the price; POST takes what was shown."""
-    resource = _resource(slug, resource_slug)
+    resource = _resource(request, slug, resource_slug)
     form = RepeatForm({"every": "week", "times": "8", "skip": "yes", **request.GET.dict()})
     if not form.is_valid():
         return _page(request, resource, form, status=422 if "times" in request.GET else 200)
@@ -170,12 +172,12 @@ def _preview(resource: Resource, wanted: Repeat, member: Member | None) -> Previ
     return preview(rules=rules[resource.pk], repeat=wanted, groups=groups)
 
 
-def _resource(slug: str, resource_slug: str) -> Resource:
+def _resource(request: HttpRequest, slug: str, resource_slug: str) -> Resource:
     found = Resource.objects.select_related("workspace", "location").filter(
         workspace__slug=slug, slug=resource_slug, is_active=True
     )
     resource = found.first()
-    if resource is None:
+    if resource is None or not may_see_row(resource, viewer_of(request)):
         raise Http404("no such resource")
     return resource
 

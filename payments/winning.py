@@ -19,14 +19,16 @@ NOT_REVIVED = "not_revived"
 TOO_LATE = "too_late"
 SLOT_GONE = "slot_gone"
 CREDIT_GONE = "credit_gone"
+NOT_APPROVED = "not_approved"
 
 
-def win(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) -> str:
+def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up: bool) -> str:
     """Make it theirs; why it cannot be, if so. The credit that was part of the payment is part of
-    it: that gone, the slot is gone as well. Raises OwnHoldInTheWay unless `gives_up`.
+    it: that gone, the slot is gone as well. What did not come by Stripe has no Checkout. Raises
+    OwnHoldInTheWay unless `gives_up`.
     """
     is_late = not is_live(money)
-    refusal = over(money)
+    refusal = NOT_APPROVED if money.booking.needs_approval else over(money)
     if not refusal and is_late and money.starts_at <= money.now:
         refusal = TOO_LATE  # nobody buys an hour that has begun without them
     if refusal:
@@ -35,7 +37,8 @@ def win(money: LockedMoney, checkout: Checkout, source: str, *, gives_up: bool) 
         with transaction.atomic():
             if is_late and not reacquire.reacquire(money, gives_up=gives_up):
                 return SLOT_GONE
-            credit_spending.debit_again(money, checkout)
+            if checkout is not None:
+                credit_spending.debit_again(money, checkout)
     except NotEnoughCredit:
         return CREDIT_GONE
     after_time = money.hold.expires_at <= money.now

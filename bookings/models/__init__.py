@@ -6,6 +6,7 @@ from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
 from bookings.models.hours import OpeningHours
+from bookings.models.limits import BookingLimit
 from bookings.models.occupancies import Occupancy
 from bookings.models.places import Category, Location
 from bookings.models.prices import PriceRule
@@ -13,6 +14,7 @@ from bookings.models.resources import DAY, HOUR, MINUTE, Resource
 from bookings.models.series import Series
 from bookings.models.timetables import HolidayCalendar, OpeningException, Season
 from bookings.models.units import Unit, UnitAssignment
+from bookings.models.visibility import ResourceGroup
 
 __all__ = [
     "DAY",
@@ -22,6 +24,7 @@ __all__ = [
     "Block",
     "Booking",
     "BookingEvent",
+    "BookingLimit",
     "Category",
     "Change",
     "Discount",
@@ -34,6 +37,7 @@ __all__ = [
     "OpeningHours",
     "PriceRule",
     "Resource",
+    "ResourceGroup",
     "Season",
     "Series",
     "Unit",

@@ -52,6 +52,11 @@ class Booking(models.Model):
         db_index=False,
     )  # fmt: skip
     created_at = models.DateTimeField()
+    approval_ttl_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Staff approve it first, within so long; null: nobody."
+    )
+    requested_at = models.DateTimeField(null=True, blank=True)
+    approved_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -69,6 +74,12 @@ class Booking(models.Model):
             models.CheckConstraint(
                 name="booking_window_in_order", condition=Q(ends_at__gt=F("starts_at"))
             ),
+            models.CheckConstraint(
+                name="booking_approved_before_it_is_theirs",
+                condition=Q(approval_ttl_seconds=None)
+                | Q(approved_at__isnull=False)
+                | Q(state__in=["awaiting_approval", "released", "expired"]),
+            ),
         ]
         indexes = [
             models.Index("workspace", "state", "starts_at", name="booking_worklist"),
@@ -85,6 +96,11 @@ class Booking(models.Model):
     @property
     def total(self) -> Money:
         return Money(self.total_minor, self.currency)
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether staff are still to approve it, or were, before it ended."""
+        return self.approval_ttl_seconds is not None and self.approved_at is None
 
 
 class Line(models.Model):

@@ -15,6 +15,8 @@ from members.models import Workspace
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+# A card's authorisation lives about seven days; a day is left to capture it.
+LONGEST_APPROVAL = 6 * DAY
 
 
 class Resource(models.Model):
@@ -23,6 +25,11 @@ class Resource(models.Model):
     class Mode(models.TextChoices):
         EXCLUSIVE = "exclusive", "Exclusive: one booking at a time"
         POOLED = "pooled", "Pooled: several interchangeable units"
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", "Everybody"
+        MEMBERS = "members", "Members: whoever is signed in"
+        GROUPS = "groups", "Members of the groups below"
 
     class Unit(models.TextChoices):
         TIME = "time", "Time: any start on the step"
@@ -41,6 +48,14 @@ class Resource(models.Model):
     mode = models.CharField(max_length=9, choices=Mode, default=Mode.EXCLUSIVE)
     capacity = models.PositiveIntegerField(default=1)
     is_active = models.BooleanField("bookable", default=True)
+    visibility = models.CharField(
+        "for",
+        max_length=7,
+        choices=Visibility,
+        default=Visibility.PUBLIC,
+        db_default=Visibility.PUBLIC,
+        help_text="Nobody else sees it or can book it.",
+    )
     only_with_others = models.BooleanField(
         "only as an add-on",
         default=False,
@@ -93,6 +108,15 @@ class Resource(models.Model):
         blank=True,
         validators=[MinValueValidator(MINUTE), MaxValueValidator(120 * MINUTE)],
         help_text="Blank for the workspace's.",
+    )
+    needs_approval = models.BooleanField(
+        default=False, db_default=False, help_text="Staff approve each request; a card is held."
+    )
+    approval_ttl_seconds = models.PositiveIntegerField(
+        default=DAY,
+        db_default=DAY,
+        validators=[MinValueValidator(HOUR), MaxValueValidator(LONGEST_APPROVAL)],
+        help_text="How long staff have. A bank keeps an authorisation about 7 days.",
     )
     # Its own cancellation policy; all blank for the workspace's.
     cancel_free_hours = models.PositiveIntegerField(
@@ -172,6 +196,10 @@ class Resource(models.Model):
                     "Give all of the cancellation policy, or none for the workspace's. "
                     "The share given back applies after the free hours."
                 ),
+            ),
+            models.CheckConstraint(
+                name="resource_approval_ttl_range",
+                condition=Q(approval_ttl_seconds__range=(HOUR, LONGEST_APPROVAL)),
             ),
             models.CheckConstraint(
                 name="resource_hold_ttl_range",

@@ -20,6 +20,7 @@ register = template.Library()
 
 STATE_WORDS = {
     "pending_payment": "Not paid yet",
+    "awaiting_approval": "Waiting for an answer",
     "confirmed": "Confirmed",
     "released": "Let go",
     "expired": "Hold ended",
@@ -45,6 +46,10 @@ EVENT_WORDS = {
     "change_released": "The other time let go: it stayed as it was",
     "change_expired": "The other time was not paid for: it stayed as it was",
     "paid": "Paid",
+    "booked_on_behalf": "Booked for you",
+    "waived": "Made complimentary",
+    "requested": "Request sent",
+    "approved": "Approved",
     "refund_requested": "Refund on its way",
     "refund_submitted": "Refund on its way to your bank",
     "refunded": "Refunded",

@@ -261,6 +261,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PaymentState": "payments.api_schemas.PAYMENT_STATE",
         "ResourceMode": "bookings.models.Resource.Mode",
         "PriceKind": "bookings.models.PriceRule.Kind",
+        "RefundTo": "payments.models.Refund.To",
+        "RefundAsked": "payments.models.refunds.ASKED",
         "CreditKind": "payments.models.CreditEntry.Kind",
     },
 }

@@ -52,6 +52,12 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("admin:index"),
                     },
                     _item("Bookings", "event", "bookings_booking"),
+                    {
+                        "title": "Book for somebody",
+                        "icon": "add_circle",
+                        "link": reverse_lazy("payments_admin:book"),
+                        "permission": "members.admin_scope.is_manager",
+                    },
                     _item("Live holds", "hourglass_top", "holds_hold"),
                     _item("Waiting lists", "groups_2", "holds_waitlistentry"),
                     _item("Mail", "mail", "members_notification"),
@@ -83,6 +89,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Blocks", "block", "bookings_block"),
                     _item("Locations", "location_on", "bookings_location"),
                     _item("Categories", "category", "bookings_category"),
+                    _item("Limits", "speed", "bookings_bookinglimit"),
                 ],
             },
             {

@@ -16,7 +16,7 @@ from payments.making_good.wishes import wish_of
 from payments.models import FailedAttempt, Payment
 from payments.states import AUTHORISED, CAPTURED, REFUND
 
-_HAS_SLOT = ["pending_payment", "confirmed", "completed", "no_show"]
+_HAS_SLOT = ["pending_payment", "awaiting_approval", "confirmed", "completed", "no_show"]
 _NOT_THEIRS = ["released", "expired"]
 
 

@@ -2,7 +2,7 @@
 
 import pgtrigger
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bookings.models import Booking, Change
@@ -34,6 +34,9 @@ class Due(models.Model):
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField()
+    waived_minor = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="What staff asked no money for: all of it, or nothing."
+    )
     settled_at = models.DateTimeField(null=True, blank=True)
     pay_again_until = models.DateTimeField(
         null=True,
@@ -50,6 +53,11 @@ class Due(models.Model):
                 name="due_of_its_purpose",
                 condition=Q(purpose="booking", change=None)
                 | Q(purpose="change", change__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="due_waived_whole",
+                condition=Q(waived_minor=0)
+                | Q(waived_minor=F("amount_minor"), settled_at__isnull=False),
             ),
         ]
         indexes = [
@@ -147,7 +155,11 @@ class Checkout(models.Model):
 
 
 class Payment(models.Model):
-    """What became of one PaymentIntent (INV-5). The verdict is written once and is final."""
+    """What became of one PaymentIntent (INV-5), or of one payment that did not come by Stripe.
+
+    The verdict is written once and is final. `provider` is blank for Stripe's; else it says by what
+    it came (`cash`, or another payment provider) and `reference` which one it is there.
+    """
 
     class Verdict(models.TextChoices):
         CAPTURE = "capture", "Capture"
@@ -156,8 +168,15 @@ class Payment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     due = models.ForeignKey(Due, on_delete=models.PROTECT, related_name="payments")
-    checkout = models.ForeignKey(Checkout, on_delete=models.PROTECT, related_name="payments")
-    payment_intent_id = models.CharField(max_length=255, unique=True)
+    checkout = models.ForeignKey(
+        Checkout, on_delete=models.PROTECT, null=True, related_name="payments"
+    )
+    payment_intent_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, null=True, related_name="external_payments"
+    )
+    provider = models.CharField(max_length=40, blank=True, default="", db_default="")
+    reference = models.CharField(max_length=120, blank=True, default="", db_default="")
     account = models.CharField(max_length=255, blank=True)
     livemode = models.BooleanField()
     amount_minor = models.PositiveBigIntegerField()
@@ -182,6 +201,26 @@ class Payment(models.Model):
                 "due",
                 name="payment_one_accepted_per_due",
                 condition=Q(verdict="capture") & ~Q(state="capture_failed"),
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "provider", "reference"],
+                name="payment_external_once",
+                condition=~Q(provider=""),
+            ),
+            models.CheckConstraint(
+                name="payment_of_one_source",
+                condition=Q(
+                    provider="",
+                    reference="",
+                    workspace=None,
+                    checkout__isnull=False,
+                    payment_intent_id__isnull=False,
+                )
+                | (
+                    Q(workspace__isnull=False, checkout=None, payment_intent_id=None)
+                    & ~Q(provider="")
+                    & ~Q(reference="")
+                ),
             ),
             models.CheckConstraint(
                 name="payment_verdict_before_call",
@@ -215,10 +254,40 @@ class Payment(models.Model):
                     RETURN NEW;
                 """,
             ),
+            deferred(
+                "belongs",
+                f"""
+                    IF NEW.workspace_id IS DISTINCT FROM (
+                        SELECT d.workspace_id FROM payments_due d WHERE d.id = NEW.due_id
+                    ) THEN
+                        {refuse("payment_within_workspace", "a payment stays in its workspace")}
+                    END IF;
+                    RETURN NULL;
+                """,
+                pgtrigger.Insert | pgtrigger.UpdateOf("due_id", "workspace_id"),
+                condition=pgtrigger.Condition("NEW.workspace_id IS NOT NULL"),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.payment_intent_id} ({self.state})"
+        return f"{self.name} ({self.state})"
+
+    @property
+    def name(self) -> str:
+        """What it is called where it was made: Stripe's id, or the provider and its reference."""
+        return self.payment_intent_id or f"{self.provider} {self.reference}"
+
+    @property
+    def is_external(self) -> bool:
+        """Whether it came by something else than Stripe, which then knows nothing of it."""
+        return bool(self.provider)
+
+    @property
+    def intent_id(self) -> str:
+        """Stripe's id. Raises ValueError for a payment that Stripe knows nothing of."""
+        if self.payment_intent_id is None:
+            raise ValueError("not one of Stripe's")
+        return self.payment_intent_id
 
     @property
     def amount(self) -> Money:

@@ -11,13 +11,17 @@ from members.models import Workspace
 from payments.models.money import Due, Payment
 from payments.states import REFUND_STATES
 
+# What can be asked for: where there was no card, "to the card" is by hand.
+ASKED = [("card", "To the card"), ("credit", "As credit")]
+
 
 class Refund(models.Model):
     """An amount of a captured payment that is given back, to the card or as credit.
 
     `requested` is committed before Stripe hears of it; the key of its call is
     `refund:<id>:<attempt>`, the same until Stripe has said that this attempt came to nothing.
-    To credit there is nothing to submit: it succeeds in the transaction that asks for it.
+    To credit there is nothing to submit: it succeeds in the transaction that asks for it. By hand
+    is how money goes back that did not come by Stripe: it waits for staff to say that it has.
     """
 
     kick_task = "payments.carry_out_refund"
@@ -25,6 +29,7 @@ class Refund(models.Model):
     class To(models.TextChoices):
         CARD = "card", "To the card"
         CREDIT = "credit", "As credit"
+        HAND = "hand", "By hand"
 
     class Cause(models.TextChoices):
         POLICY = "policy", "By the cancellation policy"

@@ -69,7 +69,8 @@ class About:
             return False
         if due.change is not None:
             return due.change.state in {PENDING, EXPIRED} and due.booking.state == CONFIRMED
-        return due.booking.state in {PENDING_PAYMENT, EXPIRED}
+        is_open = due.booking.state in {PENDING_PAYMENT, EXPIRED}
+        return is_open and not due.booking.needs_approval
 
     @property
     def can_attach(self) -> bool:

@@ -109,6 +109,7 @@ class RefundsStuck(Check):
               AND r.state IN ('requested', 'submitted', 'needs_attention', 'failed')
               AND CASE r.state WHEN 'requested' THEN r.created_at <= %(late)s
                   WHEN 'submitted' THEN coalesce(r.submitted_at, r.created_at) <= %(very_late)s
+                  WHEN 'needs_attention' THEN r."to" <> 'hand' OR r.created_at <= %(very_late)s
                   ELSE true END
             ORDER BY r.id LIMIT %(batch)s
         ),

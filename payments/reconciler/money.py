@@ -39,6 +39,8 @@ class PaymentsStuck(Check):
         JOIN bookings_booking b ON b.id = d.booking_id
         WHERE p.id > %(after)s
           AND p.state IN ('authorised', 'capturing', 'voiding', 'capture_failed')
+          AND NOT (p.state = 'authorised' AND b.state = 'awaiting_approval'
+                   AND b.requested_at IS NOT NULL)  -- staff decide
           AND CASE WHEN p.state = 'capture_failed' THEN
                 b.state IN ('confirmed', 'completed', 'no_show')
                 AND (d.pay_again_until IS NULL OR d.pay_again_until <= %(now)s)
@@ -70,7 +72,7 @@ class PaymentsStuck(Check):
         payment = Payment.objects.get(pk=seen.evidence["payment"]["id"])
         if payment.verdict:
             carrying.carry_out(payment.pk)
-        else:
+        elif payment.checkout_id is not None:
             _settle(payment.checkout_id)
         payment.refresh_from_db()
         return f"It is {payment.state} now." if payment.state in {CAPTURED, VOIDED, FAILED} else ""
@@ -134,6 +136,7 @@ class CheckoutsStuck(Check):
             OR (c.state = 'complete' AND c.ended_at <= %(late)s AND NOT EXISTS (
                 SELECT 1 FROM payments_payment p WHERE p.checkout_id = c.id
                 AND (p.verdict <> '' OR p.state IN ('processing', 'failed')))
+                AND NOT (b.state = 'awaiting_approval' AND b.requested_at IS NOT NULL)
                 AND c.ended_at > %(recent)s)
         ) ORDER BY c.id LIMIT %(batch)s
     """

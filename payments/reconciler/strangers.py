@@ -143,6 +143,8 @@ def _check_fits(money: LockedMoney, intent: dict[str, Any], account: str) -> Non
     due, booking = money.due, money.booking
     if booking.state not in {CONFIRMED, PENDING_PAYMENT, EXPIRED}:
         raise NotOffered("Only a booking that stands or is held can take a payment.")
+    if booking.needs_approval:
+        raise NotOffered("That booking was not approved.")
     if unpaid.accepted(money.payments) is not None or due.settled_at:
         raise NotOffered("That booking is paid already.")
     if credit_on(due):

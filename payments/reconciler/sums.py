@@ -19,11 +19,12 @@ SUM_DIFFERS = "sum_differs"
 #
 #   captured + external + credit spent − refunded − disputes lost = owed + retained + in flight
 #
-# captured, refunded, lost   by their rows' states; external payments have no rows yet
+# captured, external          payments by their rows' states, by Stripe and in other ways
+# refunded, lost              by their rows' states
 # credit spent               spent less given back; a refund that becomes credit is a refund
-# allowed                    what was given back by decision of staff and the spent credit that a
-#                            refund gave back, both beyond what had been paid too much; and what
-#                            disputes took
+# allowed                    what staff waived; what was given back by their decision and the spent
+#                            credit that a refund gave back, both beyond what had been paid too
+#                            much; and what disputes took
 # owed                       the due less what was allowed, while the booking stands
 # retained                   of a cancelled booking, what was paid less what was given back; that
 #                            must be the policy's share at least, unless staff decided otherwise
@@ -43,6 +44,7 @@ SUM_DIFFERS = "sum_differs"
 _SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
+               d.waived_minor AS waived,
                d.pay_again_until IS NOT NULL AS is_awaited,
                CASE WHEN c.id IS NULL OR c.state = 'committed' THEN b.state
                     WHEN c.state = 'pending' THEN 'pending_payment' ELSE c.state END AS state,
@@ -61,7 +63,8 @@ _SUMS = f"""
     ),
     paid AS (
         SELECT subject,
-               sum(amount_minor) FILTER (WHERE state = 'captured') AS captured,
+               sum(amount_minor) FILTER (WHERE state = 'captured' AND provider = '') AS captured,
+               sum(amount_minor) FILTER (WHERE state = 'captured' AND provider <> '') AS external,
                sum(amount_minor) FILTER (
                    WHERE state = 'captured' AND verdict = 'capture'
                ) AS accepted,
@@ -159,6 +162,7 @@ _SUMS = f"""
     ),
     sums AS (
         SELECT page.*, coalesce(paid.captured, 0) AS captured,
+               coalesce(paid.external, 0) AS external,
                coalesce(paid.accepted, 0) AS accepted,
                coalesce(credit.spent, 0) AS credit_spent, coalesce(back.refunded, 0) AS refunded,
                coalesce(disputed.lost, 0) AS lost, coalesce(disputed.held, 0) AS held,
@@ -182,8 +186,9 @@ _SUMS = f"""
         LEFT JOIN credit ON credit.subject = page.id LEFT JOIN policy ON policy.id = page.id
     ),
     allowances AS (
-        SELECT *, captured + credit_spent - refunded - lost AS has,
-               greatest(decided - greatest(came_in - due, 0), 0) + lost_of_accepted AS allowed,
+        SELECT *, captured + external + credit_spent - refunded - lost AS has,
+               greatest(decided - greatest(came_in - due, 0), 0) + lost_of_accepted + waived
+               AS allowed,
                CASE WHEN applies THEN least(share, greatest(was_paid - held, 0)) ELSE 0 END
                AS to_give,
                CASE WHEN applies THEN greatest(by_policy - share, 0) ELSE 0 END AS beyond_share
@@ -199,7 +204,8 @@ _SUMS = f"""
                    was_paid - lost_of_accepted - greatest(to_give, given - beyond_share), 0
                ) ELSE 0 END AS retained,
                giving_back
-               + CASE WHEN state = 'pending_payment' OR (NOT stands AND state <> 'cancelled' AND (
+               + CASE WHEN state IN ('pending_payment', 'awaiting_approval')
+                   OR (NOT stands AND state <> 'cancelled' AND (
                     EXISTS (SELECT 1 FROM payments_checkout c WHERE c.due_id = owing.id
                             AND c.state IN ('creating', 'open'))
                     OR EXISTS (SELECT 1 FROM payments_payment p WHERE p.due_id = owing.id
@@ -213,14 +219,14 @@ _SUMS = f"""
         FROM owing
     )
     SELECT id, workspace_id, booking_id, reference, state, stands, currency, due, captured,
-           credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
+           external, waived, credit_spent, refunded, lost, allowed, owed, retained, in_flight, has,
            has - owed - retained - in_flight AS difference
     FROM sides WHERE has <> owed + retained + in_flight ORDER BY id
 """  # noqa: S608
 
 _PARTS = (
-    "due", "captured", "credit_spent", "refunded", "lost", "allowed", "has", "owed", "retained",
-    "in_flight", "difference",
+    "due", "captured", "external", "credit_spent", "refunded", "lost", "waived", "allowed", "has",
+    "owed", "retained", "in_flight", "difference",
 )  # fmt: skip
 
 

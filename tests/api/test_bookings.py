@@ -37,6 +37,7 @@ def test_a_booking_shows_its_lines_money_and_hold(api: Api, room: Resource) -> N
         "paid": {"amount_minor": 0, "currency": NZD},
         "credit": {"amount_minor": 0, "currency": NZD},
         "refunded": {"amount_minor": 0, "currency": NZD},
+        "waived": {"amount_minor": 0, "currency": NZD},
         "payments": [],
         "created_at": rfc3339(booking.created_at),
         "confirmed_at": None,

@@ -43,6 +43,7 @@ def test_a_preview_says_what_would_be_given_back_and_changes_nothing(
             "refunded_before": NOTHING,
             "given_back": NZ45,
             "to_card": NZ45,
+            "to_hand": NOTHING,
             "to_credit": NOTHING,
             "kept": NOTHING,
         },

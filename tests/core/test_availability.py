@@ -24,6 +24,7 @@ from bookings.availability import (
 from bookings.nearest import free_throughout
 from bookings.rules import Hours, Rules, WeeklySpan, Window, merged, without
 from bookings.selectors import rules_for
+from bookings.visibility import OPERATOR
 from tests.core.support import hold, lapse, line, tomorrow
 from tests.core.test_pricing import RULES
 from tests.factories import BlockFactory, make_add_on, make_pool, make_room
@@ -191,6 +192,7 @@ def test_alternatives_are_the_same_time_elsewhere_and_the_nearest_here():
         resource_id=room.pk,
         start=tomorrow(9),
         end=tomorrow(10),
+        viewer=OPERATOR,
     )
     assert {(a.resource_id, a.start) for a in found} == {
         (twin.pk, tomorrow(9)),
