@@ -93,6 +93,7 @@ class WorkspaceAdmin(ScopedAdmin):
                 )
             },
         ),
+        ("Series", {"fields": ("series_paid_each", "series_pay_hours")}),
         ("Tax", {"fields": ("tax_name", "tax_basis_points", "tax_is_added")}),
         ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
         (
