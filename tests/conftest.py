@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -25,8 +26,16 @@ LONG = ("tests/properties", "tests/up/test_database", "tests/core/test_change_in
         "tests/up", "tests/money/test_crashes", "tests/browser", "tests/races")  # fmt: skip
 
 
+# Set by `python -m tests.long`.
+RUN_LONG = "SUREHOLD_LONG"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first; the rest in the order in which they stand."""
+    """The long ones first; the rest in the order in which they stand. Marked ones wait for CI."""
+    skipped = pytest.mark.skip(reason="python -m tests.long")
+    for item in items:
+        if item.get_closest_marker("long") and RUN_LONG not in os.environ:
+            item.add_marker(skipped)
 
     def turn(item: pytest.Item) -> int:
         fitting = (n for n, start in enumerate(LONG) if item.nodeid.startswith(start))

@@ -105,6 +105,7 @@ def _ordinary() -> tuple[int, str]:
     pytest.skip(f"no {version} that an ordinary account can run")
 
 
+@pytest.mark.long
 @as_root
 def test_everything_runs_as_an_ordinary_user(up: Callable[..., Up], open_folder: Path) -> None:
     uid, python = _ordinary()

@@ -1,6 +1,5 @@
 """Roles, and the tables that a first start makes without dj-stripe's own migrations."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,7 +54,7 @@ def _catalogues(database: str) -> dict[str, set[Any]]:
         return {name: set(session.execute(query)) for name, query in CATALOGUES.items()}
 
 
-@pytest.mark.skipif("SUREHOLD_ALL_MIGRATIONS" not in os.environ, reason="tests.up.all_migrations")
+@pytest.mark.long
 def test_fast_tables_equal_those_of_the_migrations(fast: str, slow: str) -> None:
     all_migrations = background.manage("migrate", slow)
     _migrate("migrate_fast", fast)
@@ -69,6 +68,7 @@ def test_fast_tables_equal_those_of_the_migrations(fast: str, slow: str) -> None
     assert _catalogues(fast) == ours
 
 
+@pytest.mark.long
 def test_a_half_made_database_is_completed(fast: str) -> None:
     """Killed after the first migrations: dj-stripe's tables are still made the short way."""
     _migrate("migrate members", fast)

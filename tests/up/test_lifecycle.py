@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.support.upping import READY, Up
 
@@ -92,6 +93,7 @@ def test_killed_and_started_again_it_has_everything(up: Starter, used: Up) -> No
     assert second.left() == []
 
 
+@pytest.mark.long
 def test_a_process_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> None:
     one = _again(up, used)
     one.wait_for()
@@ -102,6 +104,7 @@ def test_a_process_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> No
     assert one.left() == []
 
 
+@pytest.mark.long
 def test_a_server_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> None:
     one = _again(up, used)
     one.wait_for("Site, worker and beat start")
@@ -112,6 +115,7 @@ def test_a_server_that_ends_by_itself_ends_the_run(up: Starter, used: Up) -> Non
     assert one.left() == []
 
 
+@pytest.mark.long
 def test_sigterm_during_the_first_start_leaves_nothing(up: Starter) -> None:
     one = up(arguments=["--no-demo"])
     one.wait_for("Tables and rules")
@@ -119,6 +123,7 @@ def test_sigterm_during_the_first_start_leaves_nothing(up: Starter) -> None:
     assert one.left() == []
 
 
+@pytest.mark.long
 def test_parts_with_an_address_of_their_own_are_not_started(up: Starter, open_folder: Path) -> None:
     from tests.servers import servers
 
