@@ -277,7 +277,8 @@ def test_owners_change_holds_not_money_settings(as_role: SignIn, room: Resource)
         "pay_again_seconds": "86400",
         "processing_limit_seconds": "259200", "cancel_free_hours": "48",
         "cancel_partial_hours": "12", "cancel_partial_percent": "50", "cancel_fee_minor": "0",
-        "tax_name": "GST", "tax_basis_points": "1500",
+        "tax_name": "GST", "tax_basis_points": "1500", "waitlist_ttl_seconds": "60",
+        "max_waiting_per_member": "10", "series_pay_hours": "48",
     }  # fmt: skip
     response = as_role("owner").post(change(workspace), form)
     assert response.status_code == 302, response.context["adminform"].form.errors

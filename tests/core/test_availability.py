@@ -24,7 +24,7 @@ from bookings.availability import (
 from bookings.nearest import free_throughout
 from bookings.rules import Hours, Rules, WeeklySpan, Window, merged, without
 from bookings.selectors import rules_for
-from bookings.visibility import OPERATOR
+from bookings.visibility import GUEST, OPERATOR
 from tests.core.support import hold, lapse, line, tomorrow
 from tests.core.test_pricing import RULES
 from tests.factories import BlockFactory, make_add_on, make_pool, make_room
@@ -188,11 +188,11 @@ def test_alternatives_are_the_same_time_elsewhere_and_the_nearest_here():
     make_room(workspace=room.workspace)
     hold(line(room, 9, 10))
     found = alternatives(
+        viewer=OPERATOR,
         workspace_id=room.workspace_id,
         resource_id=room.pk,
         start=tomorrow(9),
         end=tomorrow(10),
-        viewer=OPERATOR,
     )
     assert {(a.resource_id, a.start) for a in found} == {
         (twin.pk, tomorrow(9)),
@@ -464,6 +464,7 @@ def test_alternatives_have_as_many_units_free_as_were_asked_for():
     make_add_on(make_pool(capacity=9, **kind), is_required=True)
     hold(line(pool, 9, 10, quantity=2))
     found = alternatives(
+        viewer=GUEST,
         workspace_id=pool.workspace_id,
         resource_id=pool.pk,
         start=tomorrow(9),

@@ -7,6 +7,7 @@ from django.http import QueryDict
 
 from bookings.equivalents import equivalents
 from bookings.models import Line
+from bookings.visibility import GUEST
 from config.kernel import clock
 from config.kernel.errors import InvalidInput
 from holds.claims import AddOnRequest
@@ -45,7 +46,7 @@ def lines_of(held: Hold) -> list[Line]:
 
 def found(held: Hold):
     return equivalents(
-        workspace_id=held.workspace_id, lines=lines_of(held), now=clock.now(), count=3
+        viewer=GUEST, workspace_id=held.workspace_id, lines=lines_of(held), now=clock.now(), count=3
     )
 
 

@@ -17,6 +17,7 @@ from bookings.nearest import SlotTakenNearby
 from bookings.rules import Hours, WeeklySpan, Window
 from bookings.selectors import rules_for
 from bookings.stretches import stretches
+from bookings.visibility import GUEST
 from holds.claims import LineRequest
 from tests.core.support import hold
 from tests.core.test_pricing import RULES
@@ -135,10 +136,10 @@ def test_the_next_free_and_alternatives_are_nights_too():
     seconds = int((asked.end - asked.start).total_seconds())
     near = next_free(rules=rules_of(house), start=asked.start, duration_seconds=seconds)
     assert near == rules_of(house).days.window(AUCKLAND, monday + 2 * DAY, 2)
-    found = alternatives(workspace_id=house.workspace_id, resource_id=house.pk, start=asked.start,
-                         end=asked.end)  # fmt: skip
+    found = alternatives(viewer=GUEST, workspace_id=house.workspace_id,
+                         resource_id=house.pk, start=asked.start, end=asked.end)  # fmt: skip
     assert (twin.pk, asked.start) in {(a.resource_id, a.start) for a in found}
-    lost = SlotTakenNearby("", house.workspace_id, [asked], 0)
+    lost = SlotTakenNearby(SlotTaken(line=0), house.workspace_id, [asked], knows_line=True)
     said = lost.as_problem()["next_free"]
     assert datetime.fromisoformat(said["start"]) == near.start
 

@@ -198,6 +198,7 @@ def test_a_lease_keeps_a_second_capture_from_starting_beside_the_first(
     assert_paid_once(sandbox, held)
 
 
+@pytest.mark.long
 def test_killed_while_voiding(plant: Plant) -> None:
     found = crash_while(plant, VOID, slot_lost, price_changed)
     assert states(found) == {"voiding"}
@@ -220,6 +221,7 @@ def never_opened(sandbox: SandboxClient) -> Hold:
     return held
 
 
+@pytest.mark.long
 def test_killed_while_creating_a_session(plant: Plant) -> None:
     """Whoever comes by next gets the session of the same row: at Stripe there is one."""
     sandbox, found = plant.sandbox, {}
@@ -254,6 +256,7 @@ def test_killed_while_creating_a_session(plant: Plant) -> None:
         assert len(sessions(sandbox, held)) == 1
 
 
+@pytest.mark.long
 def test_a_browser_that_asks_again_after_the_crash_gets_the_same_session(
     fleet: Fleet, sandbox: SandboxClient
 ) -> None:
@@ -308,6 +311,7 @@ def crash_while_expiring(plant: Plant) -> dict[tuple[str, str], Hold]:
     return found
 
 
+@pytest.mark.long
 def test_killed_while_expiring_a_session(plant: Plant) -> None:
     """A hold whose time was up ends; one that was being let go is kept until it is asked again."""
     found = crash_while_expiring(plant)
@@ -333,6 +337,7 @@ def test_killed_while_expiring_a_session(plant: Plant) -> None:
         hold(line(held.booking.lines.get().resource))  # the slot is anybody's again
 
 
+@pytest.mark.long
 def test_paid_while_its_page_was_being_closed_and_the_power_went(plant: Plant) -> None:
     """The member was faster than the call that nobody will hear of: the slot is theirs."""
     found = [closing(plant, who, "hang_before") for who in ("worker", "web")]
@@ -350,6 +355,7 @@ def test_paid_while_its_page_was_being_closed_and_the_power_went(plant: Plant) -
 # --- Refunds ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_refunds_whose_answer_nobody_heard(fleet: Fleet, sandbox: SandboxClient) -> None:
     """Done at Stripe or not, each is given back once."""
     plant, refunds = Plant(fleet, sandbox, "worker"), {}

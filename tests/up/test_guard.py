@@ -62,7 +62,8 @@ def test_a_killed_parents_children_end_even_stubborn_ones(
 ) -> None:
     parent = hold()
     assert _holds(parent)
-    group = int((tmp_path / "data" / "pid").read_text())
+    pid = tmp_path / "data" / "pid"
+    group = int(eventually(pid.read_text, 10))
     assert _lives(group)
     parent.kill()  # and not waited for: a zombie holds no lock
     eventually(lambda: not _lives(group), 10)
@@ -74,7 +75,7 @@ def test_the_next_run_waits_for_the_last_ones_children(
     first = hold()
     assert _holds(first)
     pid = tmp_path / "data" / "pid"
-    group = int(pid.read_text())
+    group = int(eventually(pid.read_text, 10))
     pid.unlink()
     first.kill()
     assert _holds(hold())
