@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -183,8 +184,12 @@ class BookingAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     change_form_after_template = "admin/surehold/booking.html"
     actions_detail = (
-        "approve", "decline", "paid_otherwise", "ask_nothing", "move", "units", "cancel", "drop",
-        "refund", "complete", "no_show",
+        "approve", "decline", "move", "cancel", "refund", "complete", "no_show",
+        {
+            "title": "More",
+            "icon": "more_horiz",
+            "items": ["drop", "units", "paid_otherwise", "ask_nothing"],
+        },
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -235,35 +240,21 @@ class BookingAdmin(ReadOnlyAdmin):
         """Only what the booking's state allows."""
         state = self.get_queryset(request).filter(pk=object_id).values_list("state", flat=True)
         now = state.first() or ""
-        wanted = {
-            "cancel": booking_states.CANCELLED,
-            "complete": booking_states.COMPLETED,
-            "no_show": booking_states.NO_SHOW,
+        allowed: dict[str, Callable[[], bool]] = {
+            "approve": partial(admin_approval.is_waiting, object_id),
+            "decline": partial(admin_approval.is_waiting, object_id),
+            "move": lambda: now == booking_states.CONFIRMED,
+            "cancel": partial(BOOKING_STATES.allows, now, booking_states.CANCELLED),
+            "complete": partial(BOOKING_STATES.allows, now, booking_states.COMPLETED),
+            "no_show": partial(BOOKING_STATES.allows, now, booking_states.NO_SHOW),
+            "refund": partial(money_back.has_something_left, object_id),
+            "drop": partial(admin_dropping.is_offered, object_id),
+            "units": lambda: now in WITH_UNITS and admin_units.has_units(object_id),
+            "paid_otherwise": partial(_may_settle, now, object_id),
+            "ask_nothing": partial(_may_settle, now, object_id),
         }
-        may_answer = admin_approval.is_waiting(object_id)
-        may_settle = (
-            now != booking_states.AWAITING_APPROVAL
-            and admin_otherwise.open_due(object_id) is not None
-        )
-        return [
-            offered
-            for offered in super().get_actions_detail(request, object_id)
-            if (
-                may_settle
-                if offered.path in {"paid_otherwise", "ask_nothing"}
-                else may_answer
-                if offered.path in {"approve", "decline"}
-                else BOOKING_STATES.allows(now, wanted[offered.path])
-                if offered.path in wanted
-                else now == booking_states.CONFIRMED
-                if offered.path == "move"
-                else admin_dropping.is_offered(object_id)
-                if offered.path == "drop"
-                else now in WITH_UNITS and admin_units.has_units(object_id)
-                if offered.path == "units"
-                else money_back.has_something_left(object_id)
-            )
-        ]
+        offered = super().get_actions_detail(request, object_id)
+        return [each for each in offered if allowed[each.path]()]
 
     @action(description="Approve…", permissions=["manage"], icon="check_circle")
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -689,6 +680,12 @@ class DisputeAdmin(ReadOnlyAdmin):
     @display(description="amount", ordering="amount_minor")
     def amount_shown(self, row: Any) -> str:
         return said_money(row.amount_minor, row.currency)
+
+
+def _may_settle(state: str, booking_id: Any) -> bool:
+    """Whether something is owed that staff may take by hand, or let go."""
+    waiting = state == booking_states.AWAITING_APPROVAL
+    return not waiting and admin_otherwise.open_due(booking_id) is not None
 
 
 def _words(state: str) -> str:
