@@ -25,6 +25,7 @@ def test_nights_are_chosen_by_dates_and_shown_in_both_zones(
     page.get_by_label("From").fill(f"{first:%Y-%m-%d}")
     page.wait_for_url("**arrive=20**")
     expect(page.locator("#picked")).to_contain_text("1 night")
+    page.wait_for_load_state("networkidle")  # what is typed while the form is replaced is lost
     page.get_by_label("To").fill(f"{first + timedelta(days=3):%Y-%m-%d}")
     expect(page.locator("#picked")).to_contain_text("3 nights")
     expect(page.locator("#picked")).to_contain_text("15:00")
