@@ -16,11 +16,12 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from bookings import lock_objects
-from bookings.add_ons import required
+from bookings.errors import UnknownResource
 from bookings.models import AddOn
 from bookings.rules import Rules
 from bookings.selectors import rules_for
 from bookings.services import note
+from bookings.visibility import OPERATOR, Viewer, visible
 from config.kernel import clock, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import DomainError
@@ -28,8 +29,8 @@ from config.kernel.locks import retried_on_deadlock
 from holds import waitlist
 from holds.claims import Claimant, LineRequest, claim
 from holds.models import FreedTime, Hold, WaitlistEntry
+from holds.parts import with_required
 from holds.states import ACTIVE, CONFIRMED
-from holds.subjects import AddOnRequest
 from holds.waitlist_line import Fit, first_fit, waiting_for
 from holds.waitlist_models import OFFERING
 from holds.waitlist_states import OFFERED, PASSED, TAKEN, WAITING
@@ -103,7 +104,7 @@ def _offer_next(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
         line = waiting_for(resource_id)
         rules = _rules(line, resource_id)
         fit = first_fit(rules, line, but=refused) if rules else None
-        if fit is None:
+        if fit is None or rules is None:
             FreedTime.objects.filter(resource_id=resource_id).delete()
             return None
         try:
@@ -119,12 +120,13 @@ def _needed(resource_id: UUID) -> list[UUID]:
     return [resource_id, *required_too.values_list("pool_id", flat=True)]
 
 
-def _place(fit: Fit, rules: Rules | None) -> Hold:
+def _place(fit: Fit, rules: Rules) -> Hold:
     """With the add-ons that have to be: others can be had by choosing the time anew."""
     entry, window = fit.entry, fit.window
-    needed = required(rules, entry.quantity) if rules else []
-    add_ons = tuple(AddOnRequest(pool_id, many) for pool_id, many in needed)
-    line = LineRequest(entry.resource_id, window.start, window.end, entry.quantity, add_ons)
+    if not visible({entry.resource_id: rules}, _viewer(entry)):
+        raise UnknownResource(line=0)
+    wanted = LineRequest(entry.resource_id, window.start, window.end, entry.quantity)
+    line = with_required(wanted, rules)
     with _what_is_kept():
         hold = claim(
             workspace=entry.workspace,
@@ -140,6 +142,13 @@ def _place(fit: Fit, rules: Rules | None) -> Hold:
     follows = waitlist.move(entry, OFFERED, at, hold=hold, offered_at=at)
     rows.insert([told, *follows])
     return hold
+
+
+def _viewer(entry: WaitlistEntry) -> Viewer:
+    """Whose eyes: a visitor's or a member's, as they are now. A secret key waits for the operator,
+    and has no browser.
+    """
+    return Viewer(entry.member) if entry.visitor or entry.member else OPERATOR
 
 
 @contextmanager

@@ -65,7 +65,8 @@ def _submitted(
     request: HttpRequest, resource: Resource, wish: Wish, contact: tuple[str, str]
 ) -> Answer:
     email, name = contact
-    who = Claimant(member_of(request), email, name, visitor_of(request), address_of(request))
+    address = address_of(request)
+    who = Claimant(member_of(request), email, name, visitor_of(request), address, limited=True)
 
     def work() -> Answer:
         joined = waitlist.join(

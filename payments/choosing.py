@@ -169,6 +169,7 @@ class Choosing:
             raise NothingChanges
         if not (self.is_movable or window.contains(self.had)):
             raise TooLateToChange
+        rescheduling.refuse_unapproved(self.rules, self.line, window)
         told = rescheduling.preview(self.booking, [wanted])
         if told.taken is not None:
             return Picked(self.line, window, is_taken=True)

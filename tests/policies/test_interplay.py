@@ -1,0 +1,229 @@
+"""Rules that meet: what one part of a booking knows of the others."""
+
+import pytest
+from django.db import transaction
+
+from bookings import series as rules_of_series
+from bookings.models import Booking, BookingLimit, PriceRule, Resource
+from bookings.rules import Window
+from bookings.selectors import rules_for
+from bookings.series import Repeat
+from config.kernel.context import Actor
+from holds import offering, waitlist
+from holds.claims import Claimant
+from holds.lock_objects import lock_hold
+from holds.models import WaitlistEntry
+from holds.services import confirm_unpaid
+from holds.subjects import AddOnRequest, LineRequest
+from members.models import GroupMembership, MemberGroup, Notification
+from payments import dropping, on_behalf, rebooking, rescheduling, series
+from payments.errors import ApprovedByStaff
+from payments.on_behalf import COMPLIMENTARY
+from tests.core.support import hold, line, state_of, tomorrow
+from tests.core.waiting import in_line, wait
+from tests.factories import MemberFactory, WorkspaceFactory, at, make_add_on, make_room
+from tests.policies.support import STAFF, assert_even, confirm, received
+
+pytestmark = pytest.mark.django_db
+ANA = Claimant(email="ana@example.test", name="Ana")
+MEMBER = Actor("member", label="Ana")
+
+
+def confirmed(*lines, **options) -> Booking:
+    held = hold(*lines, claimant=ANA, **options)
+    with transaction.atomic():
+        return confirm_unpaid(lock_hold(held.pk), MEMBER)
+
+
+# --- Limits and parts that were given up --------------------------------------------------------
+
+
+def test_a_line_that_was_given_up_uses_no_limit():
+    room = make_room(price=0, location__workspace__timezone="UTC", workspace__timezone="UTC")
+    BookingLimit.objects.create(workspace=room.workspace, bookings_per_day=1)
+    room.workspace.refresh_from_db()
+    days = [LineRequest(room.pk, at(10, days=d), at(11, days=d)) for d in (7, 8)]
+    booking = confirmed(*days)
+    dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=MEMBER)
+    held = hold(LineRequest(room.pk, at(12, days=8), at(13, days=8)), claimant=ANA)
+    assert state_of(held) == ("active", "pending_payment")
+
+
+# --- Series -------------------------------------------------------------------------------------
+
+
+def weekly(room: Resource, **options) -> series.Wish:
+    repeat = Repeat("FREQ=WEEKLY;COUNT=3", Window(at(10), at(11)))
+    return series.Wish(room, repeat, **options)
+
+
+def place(wanted: series.Wish, who: Claimant = ANA) -> series.Placed:
+    with transaction.atomic():
+        return series.place(wanted, claimant=who, actor=MEMBER)
+
+
+def shown(room: Resource, groups=frozenset()) -> rules_of_series.Preview:
+    rules = rules_for(workspace_id=room.workspace_id, resource_ids=[room.pk])[room.pk]
+    return rules_of_series.preview(rules=rules, repeat=weekly(room).repeat, groups=groups)
+
+
+def test_a_series_at_the_prices_of_its_members_groups_is_had_as_it_was_shown():
+    room = make_room()
+    group = MemberGroup.objects.create(workspace=room.workspace, name="Club", slug="club")
+    member = MemberFactory()
+    GroupMembership.objects.create(member=member, group=group)
+    PriceRule.objects.create(
+        resource=room, kind=PriceRule.Kind.PER_HOUR, amount_minor=3000, group=group
+    )
+    seen = shown(room, frozenset({group.pk}))
+    assert seen.total.amount_minor == 3 * 7500
+    placed = place(weekly(room, expects_minor=3 * 7500), Claimant(member=member))
+    assert placed.holds[0].booking.total_minor == 3 * 7500
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_a_series_has_what_must_be_booked_with_it(each):
+    room = make_room(workspace=WorkspaceFactory(series_paid_each=each))
+    offer = make_add_on(room, is_required=True, price_kind="per_unit", amount_minor=500)
+    seen = shown(room)
+    assert seen.total.amount_minor == 3 * 5000
+    placed = place(weekly(room, expects_minor=3 * 5000))
+    bookings = [held.booking for held in placed.holds]
+    assert sum(b.total_minor for b in bookings) == 3 * 5000
+    helmets = [ln for b in bookings for ln in b.lines.filter(resource=offer.pool)]
+    assert [ln.parent.resource_id for ln in helmets] == [room.pk] * 3
+    assert sorted(ln.starts_at for ln in helmets) == [at(10, days=d) for d in (7, 14, 21)]
+
+
+def test_a_time_at_which_what_belongs_to_it_is_gone_is_a_conflict():
+    room = make_room()
+    offer = make_add_on(room, is_required=True)
+    hold(LineRequest(offer.pool_id, at(10, days=14), at(11, days=14), 4))
+    assert [o.problem for o in shown(room).occurrences] == ["", "taken", ""]
+    placed = place(weekly(room, skips_conflicts=True))
+    assert placed.holds[0].booking.lines.filter(parent=None).count() == 2
+
+
+# --- Staff book for somebody --------------------------------------------------------------------
+
+
+def test_staff_book_what_must_be_booked_with_it():
+    room = make_room()
+    offer = make_add_on(room, is_required=True, price_kind="per_unit", amount_minor=500)
+    wish = on_behalf.Wish(
+        workspace=room.workspace, line=line(room), email="ana@example.test", name="Ana",
+        how=COMPLIMENTARY, reason="Sponsor",
+    )  # fmt: skip
+    told = on_behalf.preview(wish)
+    assert (told.price.amount_minor, told.refused) == (5000, [])
+    with transaction.atomic():
+        booking = on_behalf.book(wish, actor=STAFF, expects_minor=5000)
+    assert booking.total_minor == 5000
+    assert booking.lines.filter(resource=offer.pool, parent__resource=room).count() == 1
+
+
+def test_staff_are_told_that_what_belongs_to_it_is_gone():
+    room = make_room()
+    offer = make_add_on(room, is_required=True)
+    hold(LineRequest(offer.pool_id, tomorrow(9), tomorrow(10), 4))
+    wish = on_behalf.Wish(
+        workspace=room.workspace, line=line(room), email="ana@example.test", name="Ana",
+        how=COMPLIMENTARY, reason="Sponsor",
+    )  # fmt: skip
+    assert len(on_behalf.preview(wish).refused) == 1
+
+
+# --- The waiting list ---------------------------------------------------------------------------
+
+
+def members_only(room: Resource) -> None:
+    Resource.objects.filter(pk=room.pk).update(visibility=Resource.Visibility.MEMBERS)
+
+
+def joined_on_a_page(room: Resource, email: str, member=None) -> WaitlistEntry:
+    who = Claimant(member, email, "Somebody", visitor=f"browser of {email}", limited=True)
+    with transaction.atomic():
+        wish = waitlist.Wish(room.pk, tomorrow(9), tomorrow(10))
+        return waitlist.join(workspace=room.workspace, wish=wish, who=who, actor=MEMBER).entry
+
+
+def test_nobody_is_offered_what_they_may_not_see_any_more():
+    from holds import services
+
+    room = make_room()
+    held = hold(line(room))
+    joined_on_a_page(room, "guest@example.test")
+    member = MemberFactory(email="mia@example.test")
+    joined_on_a_page(room, "mia@example.test", member)
+    members_only(room)
+    services.release(hold_id=held.pk, actor=MEMBER)
+    offering.offer(room.pk)
+    assert in_line(room) == {"guest": "waiting", "mia": "offered"}
+
+
+def test_who_may_not_see_it_cannot_wait_for_it():
+    from bookings.errors import UnknownResource
+
+    room = make_room()
+    hold(line(room))
+    members_only(room)
+    with pytest.raises(UnknownResource):
+        joined_on_a_page(room, "guest@example.test")
+    assert in_line(room) == {}
+
+
+def test_nobody_waits_for_what_cannot_be_booked_by_itself():
+    from bookings.errors import OnlyWithOthers
+
+    room = make_room()
+    pool = make_add_on(room).pool
+    Resource.objects.filter(pk=pool.pk).update(only_with_others=True)
+    hold(LineRequest(room.pk, tomorrow(9), tomorrow(10), 1, (AddOnRequest(pool.pk, 1),)))
+    with pytest.raises(OnlyWithOthers):
+        wait(pool, "ana", quantity=4)
+
+
+# --- Approval and moving ------------------------------------------------------------------------
+
+
+def test_a_member_does_not_move_what_staff_have_to_approve():
+    room = make_room(needs_approval=True, price=0)
+    wanted = LineRequest(room.pk, at(9), at(10))
+    held = hold(wanted, claimant=Claimant(email="ana@example.test", approved=True))
+    with transaction.atomic():
+        booking = confirm_unpaid(lock_hold(held.pk), STAFF)
+    wish = rescheduling.Wish(booking.pk, [rescheduling.NewWindow(0, at(12), at(13))])
+    with pytest.raises(ApprovedByStaff), transaction.atomic():
+        rescheduling.reschedule_own(wish, actor=MEMBER, claimant=ANA)
+    assert booking.lines.get().starts_at == at(9)
+    with transaction.atomic():
+        rescheduling.reschedule(wish, actor=STAFF)
+    assert booking.lines.get().starts_at == at(12)
+
+
+# --- Money by hand, and parts that are given up -------------------------------------------------
+
+
+def test_what_was_paid_by_hand_goes_back_by_hand_and_is_said_so():
+    room = make_room()
+    days = [LineRequest(room.pk, at(10, days=d), at(11, days=d)) for d in (7, 8)]
+    held = hold(*days, claimant=ANA)
+    confirm(held, received(9000))
+    told = dropping.preview(held.booking.__class__.objects.get(pk=held.booking_id), [1])
+    assert (told.to_card.amount_minor, told.to_hand.amount_minor) == (0, 4500)
+    dropping.cancel_lines(booking_id=held.booking_id, positions=[1], actor=MEMBER)
+    mail = Notification.objects.get(kind="lines_cancelled")
+    assert "back in the way you paid it" in mail.payload["text"]
+    assert "card" not in mail.payload["text"]
+    assert_even(held)
+
+
+# --- Parts that were given up, elsewhere --------------------------------------------------------
+
+
+def test_what_was_given_up_is_not_offered_again():
+    room = make_room(price=0)
+    days = [LineRequest(room.pk, at(10, days=d), at(11, days=d)) for d in (7, 8)]
+    booking = confirmed(*days)
+    dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=MEMBER)
+    assert [ln.position for ln in rebooking.lines_of(booking)] == [0]
