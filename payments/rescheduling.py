@@ -85,7 +85,8 @@ class Outcome:
 class Preview:
     """The money of a change, to the cent: what it costs then, and what moves because of it.
 
-    `taken` is the index of the first window of which somebody else seems to have some.
+    `taken` is the index of the first window of which somebody else seems to have some. What came by
+    something else than a card goes back by hand.
     """
 
     before: Money
@@ -93,6 +94,7 @@ class Preview:
     difference: Money
     to_pay: Money
     to_card: Money
+    to_hand: Money
     to_credit: Money
     taken: int | None = None
 
@@ -110,6 +112,7 @@ def preview(
     asked = changing.looked_up(booking, windows, now=clock.now())
     _refuse_nothing(asked)
     parts = _parts(booking, asked.difference_minor, how)
+    by_hand = standing_of_booking(booking).by_hand_of(parts.card_minor)
     to_pay = asked.difference_minor if _is_to_be_paid(asked, how) else 0
 
     def money(minor: int) -> Money:
@@ -120,7 +123,8 @@ def preview(
         after=money(booking.total_minor + asked.difference_minor),
         difference=money(asked.difference_minor),
         to_pay=money(to_pay),
-        to_card=money(parts.card_minor),
+        to_card=money(parts.card_minor - by_hand),
+        to_hand=money(by_hand),
         to_credit=money(parts.as_credit_minor),
         taken=changing.first_taken(asked),
     )

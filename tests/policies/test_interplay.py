@@ -17,6 +17,7 @@ from holds.services import confirm_unpaid
 from holds.subjects import AddOnRequest, LineRequest
 from members.models import GroupMembership, MemberGroup, Notification
 from payments import dropping, on_behalf, rebooking, rescheduling, series
+from payments.api import booking_json, bookings_of
 from payments.errors import ApprovedByStaff
 from payments.on_behalf import COMPLIMENTARY
 from tests.core.support import hold, line, state_of, tomorrow
@@ -209,6 +210,10 @@ def test_what_was_paid_by_hand_goes_back_by_hand_and_is_said_so():
     days = [LineRequest(room.pk, at(10, days=d), at(11, days=d)) for d in (7, 8)]
     held = hold(*days, claimant=ANA)
     confirm(held, received(9000))
+    booking = Booking.objects.get(pk=held.booking_id)
+    shorter = rescheduling.NewWindow(1, at(10, days=8), at(10.5, days=8))
+    moved = rescheduling.preview(booking, [shorter])
+    assert (moved.to_card.amount_minor, moved.to_hand.amount_minor) == (0, 2250)
     told = dropping.preview(held.booking.__class__.objects.get(pk=held.booking_id), [1])
     assert (told.to_card.amount_minor, told.to_hand.amount_minor) == (0, 4500)
     dropping.cancel_lines(booking_id=held.booking_id, positions=[1], actor=MEMBER)
@@ -227,3 +232,5 @@ def test_what_was_given_up_is_not_offered_again():
     booking = confirmed(*days)
     dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=MEMBER)
     assert [ln.position for ln in rebooking.lines_of(booking)] == [0]
+    said = booking_json(bookings_of(room.workspace).get(pk=booking.pk))
+    assert [ln["cancelled_at"] is not None for ln in said["lines"]] == [False, True]
