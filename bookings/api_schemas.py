@@ -177,7 +177,7 @@ class PricePartSchema(serializers.Serializer):
     """`discount` is below zero; `tax` that prices include costs nothing more."""
 
     label = serializers.CharField()  # type: ignore[assignment]
-    kind = serializers.CharField(help_text="A kind of price, `discount` or `tax`.")
+    kind = serializers.CharField(help_text="A kind of price, `discount`, `rounding` or `tax`.")
     quantity = serializers.CharField(help_text="Hours, steps, days or how many, as a decimal.")
     unit = MoneySchema()
     amount = MoneySchema()

@@ -207,7 +207,11 @@ def _share(booking: Booking, line: Line, back: Back, now: datetime) -> int:
     if back.how == FULL:
         return line.amount_minor
     return policy.share_of(
-        booking.policy, line.position, (line.starts_at, line.amount_minor), now=now
+        booking.policy,
+        line.position,
+        (line.starts_at, line.amount_minor),
+        now=now,
+        currency=booking.currency,
     )
 
 

@@ -4,11 +4,14 @@ import pytest
 from django.db import transaction
 
 from bookings import series as rules_of_series
-from bookings.models import Booking, BookingLimit, PriceRule, Resource
+from bookings.models import Booking, BookingLimit, Discount, PriceRule, Resource
+from bookings.pricing import summed
 from bookings.rules import Window
 from bookings.selectors import rules_for
 from bookings.series import Repeat
+from bookings.taxes import Tax
 from config.kernel.context import Actor
+from config.kernel.money import Money
 from holds import offering, waitlist
 from holds.claims import Claimant
 from holds.lock_objects import lock_hold
@@ -16,9 +19,20 @@ from holds.models import WaitlistEntry
 from holds.services import confirm_unpaid
 from holds.subjects import AddOnRequest, LineRequest
 from members.models import GroupMembership, MemberGroup, Notification
-from payments import dropping, on_behalf, rebooking, rescheduling, series
+from payments import (
+    cancelling,
+    credit_spending,
+    dropping,
+    external,
+    on_behalf,
+    rebooking,
+    rescheduling,
+    series,
+)
 from payments.api import booking_json, bookings_of
+from payments.credit_spending import RestTooSmall
 from payments.errors import ApprovedByStaff
+from payments.models import Due, Refund
 from payments.on_behalf import COMPLIMENTARY
 from tests.core.support import hold, line, state_of, tomorrow
 from tests.core.waiting import in_line, wait
@@ -234,3 +248,45 @@ def test_what_was_given_up_is_not_offered_again():
     assert [ln.position for ln in rebooking.lines_of(booking)] == [0]
     said = booking_json(bookings_of(room.workspace).get(pk=booking.pk))
     assert [ln["cancelled_at"] is not None for ln in said["lines"]] == [False, True]
+
+
+# --- What a card can be asked for ---------------------------------------------------------------
+
+STEPS = {"cancel_free_hours": 24 * 30, "cancel_partial_hours": 0, "cancel_partial_percent": 33}
+
+
+def test_where_cards_are_charged_in_tens_everything_is_in_tens():
+    room = make_room(price=1255, workspace=WorkspaceFactory(currency="KWD", **STEPS))
+    Discount.objects.create(workspace=room.workspace, code="LESS", percent=15)
+    days = [LineRequest(room.pk, at(10, days=d), at(11.5, days=d)) for d in (7, 8)]
+    held = hold(*days, claimant=ANA, discount_code="LESS")
+    booking = held.booking
+    assert [ln.amount_minor for ln in booking.lines.all()] == [1600, 1600]  # of 1882.5 each
+    assert [sum(p["amount_minor"] for p in ln.price) for ln in booking.lines.all()] == [1600, 1600]
+    owed = Money(3200, "KWD")
+    external.confirm_external(
+        hold_id=held.pk, received=external.Received("cash", "K", owed), actor=STAFF
+    )
+    dropped = dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=MEMBER)
+    assert dropped.total_minor == 3200 - 530  # a third of it, in tens
+    assert_even(held)
+    cancelling.cancel(booking_id=booking.pk, actor=MEMBER)
+    assert [r.amount_minor for r in Refund.objects.order_by("created_at")] == [530, 530]
+    assert_even(held)
+
+
+@pytest.mark.parametrize("tax", [Tax("VAT", 500), Tax("VAT", 500, is_added=True)])
+def test_a_line_is_rounded_after_its_tax_and_its_parts_add_up(tax):
+    part = {"label": "Per hour", "kind": "per_hour", "quantity": "1", "unit_minor": 1883}
+    found = summed([part | {"amount_minor": 1883}], "KWD", tax)
+    assert found.total.amount_minor == (1980 if tax.is_added else 1880)
+    assert found.total.amount_minor == sum(each["amount_minor"] for each in found.parts)
+    again = summed(found.priced, "KWD", found.tax)
+    assert again == found
+
+
+def test_credit_leaves_the_card_what_it_can_be_charged():
+    due = Due(amount_minor=3200, currency="KWD")
+    with pytest.raises(RestTooSmall):
+        credit_spending.Wish(105).check(due)
+    credit_spending.Wish(110).check(due)
