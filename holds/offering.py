@@ -22,11 +22,11 @@ from bookings.rules import Rules
 from bookings.selectors import rules_for
 from bookings.services import note
 from bookings.visibility import OPERATOR, Viewer, visible
-from config.kernel import clock, rows
+from config.kernel import clock, locks, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import DomainError
 from config.kernel.locks import retried_on_deadlock
-from holds import waitlist
+from holds import booking_limits, waitlist
 from holds.claims import Claimant, LineRequest, claim
 from holds.models import FreedTime, Hold, WaitlistEntry
 from holds.parts import with_required
@@ -58,9 +58,12 @@ def offer(resource_id: UUID) -> int:
     """
     refused: set[UUID] = set()
     offered = 0
-    while offered < _MOST_AT_ONCE and _seems_due(resource_id, refused):
+    while offered < _MOST_AT_ONCE:
+        likely = _likely(resource_id, refused)
+        if likely is None and not FreedTime.objects.filter(resource_id=resource_id).exists():
+            break
         try:
-            if _offer_next(resource_id, refused) is None:
+            if _offer_next(resource_id, refused, likely) is None:
                 break
             offered += 1
         except _Refused as error:
@@ -77,13 +80,12 @@ class _Refused(Exception):
         self.entry_id = entry_id
 
 
-def _seems_due(resource_id: UUID, refused: set[UUID]) -> bool:
-    """Whether somebody seems to fit, or freed time is still kept for nobody; takes no lock."""
+def _likely(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
+    """Whom something seems to fit; takes no lock. For nobody, freed time may still be kept."""
     line = waiting_for(resource_id)
     rules = _rules(line, resource_id)
-    if rules and first_fit(rules, line, but=refused):
-        return True
-    return FreedTime.objects.filter(resource_id=resource_id).exists()
+    fit = first_fit(rules, line, but=refused) if rules else None
+    return fit.entry if fit else None
 
 
 def _rules(line: list[WaitlistEntry], resource_id: UUID) -> Rules | None:
@@ -94,12 +96,18 @@ def _rules(line: list[WaitlistEntry], resource_id: UUID) -> Rules | None:
 
 
 @retried_on_deadlock
-def _offer_next(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
+def _offer_next(
+    resource_id: UUID, refused: set[UUID], likely: WaitlistEntry | None
+) -> WaitlistEntry | None:
     """Under the resource's lock: offer to the first in line whom something fits, or to nobody.
 
-    When it fits nobody, what was kept for the line is anybody's.
+    When it fits nobody, what was kept for the line is anybody's. A member's limits are locked
+    before resources: those of who is `likely` to come; for another one the claim takes them out of
+    order, and a deadlock is retried.
     """
     with transaction.atomic():
+        if likely is not None:
+            locks.advisory(booking_limits.subjects(likely.workspace, _claimant(likely)))
         list(lock_objects.lock_resources(_needed(resource_id)))
         line = waiting_for(resource_id)
         rules = _rules(line, resource_id)
@@ -131,7 +139,7 @@ def _place(fit: Fit, rules: Rules) -> Hold:
         hold = claim(
             workspace=entry.workspace,
             lines=[line],
-            claimant=Claimant(entry.member, entry.email, entry.name, entry.visitor),
+            claimant=_claimant(entry),
             actor=SYSTEM,
             ttl_seconds=ttl_seconds(entry.workspace.waitlist_ttl_seconds, window.start, fit.as_of),
         )
@@ -142,6 +150,10 @@ def _place(fit: Fit, rules: Rules) -> Hold:
     follows = waitlist.move(entry, OFFERED, at, hold=hold, offered_at=at)
     rows.insert([told, *follows])
     return hold
+
+
+def _claimant(entry: WaitlistEntry) -> Claimant:
+    return Claimant(entry.member, entry.email, entry.name, entry.visitor)
 
 
 def _viewer(entry: WaitlistEntry) -> Viewer:

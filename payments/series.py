@@ -20,6 +20,7 @@ from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.series import Occurrence, Preview, Repeat, preview
 from bookings.states import CONFIRMED
+from bookings.visibility import visible
 from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
@@ -133,7 +134,7 @@ def place(
     Raises InvalidInput for the rule, SeriesConflict and SlotTaken (409), and what a claim raises.
     """
     require_transaction()
-    rules = _rules(wish.resource)
+    rules = _rules(wish.resource, claimant)
     groups = groups_of_claimant(claimant, wish.resource.workspace_id, [rules])
     seen = preview(rules=rules, repeat=wish.repeat, groups=groups)
     _refuse_conflicts(wish, seen)
@@ -151,8 +152,9 @@ def place(
     return Placed(series, holds, _left_out(seen, windows))
 
 
-def _rules(resource: Resource) -> Rules:
-    found = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
+def _rules(resource: Resource, claimant: Claimant) -> Rules:
+    known = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
+    found = visible(known, claimant.viewer)
     if resource.pk not in found:
         raise NotFound("There is no such resource here.")
     return found[resource.pk]

@@ -1,9 +1,13 @@
 """Rules that meet: what one part of a booking knows of the others."""
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from bookings import series as rules_of_series
+from bookings.errors import OnlyWithOthers, UnknownResource
 from bookings.models import Booking, BookingLimit, Discount, PriceRule, Resource
 from bookings.pricing import summed
 from bookings.rules import Window
@@ -11,11 +15,14 @@ from bookings.selectors import rules_for
 from bookings.series import Repeat
 from bookings.taxes import Tax
 from config.kernel.context import Actor
+from config.kernel.errors import NotFound
 from config.kernel.money import Money
-from holds import offering, waitlist
+from holds import offering, services, waitlist
+from holds.booking_limits import BookingLimitReached
 from holds.claims import Claimant
+from holds.errors import HoldExpired
 from holds.lock_objects import lock_hold
-from holds.models import WaitlistEntry
+from holds.models import Hold, WaitlistEntry
 from holds.services import confirm_unpaid
 from holds.subjects import AddOnRequest, LineRequest
 from members.models import GroupMembership, MemberGroup, Notification
@@ -34,7 +41,7 @@ from payments.credit_spending import RestTooSmall
 from payments.errors import ApprovedByStaff
 from payments.models import Due, Refund
 from payments.on_behalf import COMPLIMENTARY
-from tests.core.support import hold, line, state_of, tomorrow
+from tests.core.support import hold, lapse, line, live, state_of, tomorrow
 from tests.core.waiting import in_line, wait
 from tests.factories import MemberFactory, WorkspaceFactory, at, make_add_on, make_room
 from tests.policies.support import STAFF, assert_even, confirm, received
@@ -163,8 +170,6 @@ def joined_on_a_page(room: Resource, email: str, member=None) -> WaitlistEntry:
 
 
 def test_nobody_is_offered_what_they_may_not_see_any_more():
-    from holds import services
-
     room = make_room()
     held = hold(line(room))
     joined_on_a_page(room, "guest@example.test")
@@ -176,20 +181,35 @@ def test_nobody_is_offered_what_they_may_not_see_any_more():
     assert in_line(room) == {"guest": "waiting", "mia": "offered"}
 
 
-def test_who_may_not_see_it_cannot_wait_for_it():
-    from bookings.errors import UnknownResource
+def test_a_members_limits_are_locked_before_the_resource_that_is_offered_to_them():
+    room = make_room()
+    BookingLimit.objects.create(workspace=room.workspace, bookings_per_day=1)
+    room.workspace.refresh_from_db()
+    held = hold(line(room))
+    wait(room, "mia")
+    services.release(hold_id=held.pk, actor=MEMBER)
+    with CaptureQueriesContext(connection) as asked:
+        assert offering.offer(room.pk) == 1
+    said = [query["sql"] for query in asked.captured_queries]
+    first = {
+        what: next(n for n, sql in enumerate(said) if what in sql)
+        for what in ("pg_advisory_xact_lock", "FOR NO KEY UPDATE")
+    }
+    assert first["pg_advisory_xact_lock"] < first["FOR NO KEY UPDATE"]
 
+
+def test_who_may_not_see_it_cannot_wait_for_it():
     room = make_room()
     hold(line(room))
     members_only(room)
     with pytest.raises(UnknownResource):
         joined_on_a_page(room, "guest@example.test")
     assert in_line(room) == {}
+    url = reverse("holds:wait", args=[room.workspace.slug, room.slug])
+    assert Client().get(url).status_code == 404
 
 
 def test_nobody_waits_for_what_cannot_be_booked_by_itself():
-    from bookings.errors import OnlyWithOthers
-
     room = make_room()
     pool = make_add_on(room).pool
     Resource.objects.filter(pk=pool.pk).update(only_with_others=True)
@@ -290,3 +310,129 @@ def test_credit_leaves_the_card_what_it_can_be_charged():
     with pytest.raises(RestTooSmall):
         credit_spending.Wish(105).check(due)
     credit_spending.Wish(110).check(due)
+
+
+# --- A payment that comes late ------------------------------------------------------------------
+
+
+def late_with_helmet(room: Resource, **options) -> Hold:
+    """A room with two helmets whose hold has ended, and which is paid for then."""
+    offer = make_add_on(room, max_per_unit=4)
+    helmets = (AddOnRequest(offer.pool_id, 2),)
+    held = hold(
+        LineRequest(room.pk, tomorrow(9), tomorrow(10), 1, helmets), claimant=ANA, **options
+    )
+    lapse(held)
+    services.expire_lapsed()
+    assert state_of(held) == ("expired", "expired")
+    return held
+
+
+def pay_late(held: Hold) -> None:
+    owed = Due.objects.get(booking=held.booking).amount
+    external.confirm_external(
+        hold_id=held.pk, received=external.Received("cash", "L", owed), actor=STAFF
+    )
+
+
+def test_late_it_is_won_back_with_what_goes_with_it_while_others_wait():
+    room = make_room()
+    held = late_with_helmet(room)
+    other = hold(line(room, 12, 13))
+    wait(room, "mia", 12, 13)
+    services.release(hold_id=other.pk, actor=MEMBER)  # what is freed is kept for the line
+    pay_late(held)
+    assert (state_of(held), live(held.booking)) == (("confirmed", "confirmed"), 2)
+    assert_even(held)
+
+
+def test_late_it_is_lost_whole_when_what_goes_with_it_is_gone():
+    room = make_room()
+    held = late_with_helmet(room)
+    pool = held.booking.lines.exclude(parent=None).get().resource
+    hold(LineRequest(pool.pk, tomorrow(9), tomorrow(10), 3))
+    with pytest.raises(HoldExpired):
+        pay_late(held)
+    assert (state_of(held), live(held.booking)) == (("expired", "expired"), 0)
+    assert_even(held)
+
+
+def test_late_it_is_lost_when_its_code_is_used_up_by_then():
+    room = make_room()
+    code = Discount.objects.create(
+        workspace=room.workspace, code="ONCE", amount_minor=500, max_uses=1
+    )
+    held = late_with_helmet(room, discount_code="ONCE")
+    hold(line(room, 14, 15), claimant=Claimant(email="ben@x.test"), discount_code="ONCE")
+    with pytest.raises(HoldExpired):
+        pay_late(held)
+    assert (state_of(held), live(held.booking)) == (("expired", "expired"), 0)
+    assert code.uses.exclude(booking__state="expired").count() == 1
+    assert_even(held)
+
+
+def test_a_request_that_has_ended_is_not_bought_late():
+    held = late_with_helmet(make_room(needs_approval=True))
+    with pytest.raises(HoldExpired):
+        pay_late(held)
+    assert state_of(held) == ("expired", "expired")
+    assert_even(held)
+
+
+# --- Hidden, approved, limited: every refusal has a name ----------------------------------------
+
+
+def test_what_is_given_up_of_a_discounted_booking_with_add_ons_comes_out_even():
+    room = make_room(workspace=WorkspaceFactory(tax_basis_points=1500))
+    offer = make_add_on(room, price_kind="per_unit", amount_minor=333, max_per_unit=4)
+    Discount.objects.create(workspace=room.workspace, code="FIX", amount_minor=1001)
+    helmets = (AddOnRequest(offer.pool_id, 2),)
+    lines = [LineRequest(room.pk, at(10, days=d), at(11, days=d), 1, helmets) for d in (7, 8, 9)]
+    held = hold(*lines, claimant=ANA, discount_code="FIX")
+    booking = held.booking
+    total = 3 * (4500 + 666) - 1001
+    assert booking.total_minor == total == sum(ln.amount_minor for ln in booking.lines.all())
+    external.confirm_external(
+        hold_id=held.pk, received=external.Received("cash", "F", Money(total, "NZD")), actor=STAFF
+    )
+    dropping.cancel_lines(booking_id=booking.pk, positions=[1], actor=MEMBER)
+    assert_even(held)
+    with transaction.atomic():
+        rescheduling.reschedule(
+            rescheduling.Wish(
+                booking.pk, [rescheduling.NewWindow(0, at(10, days=10), at(10.5, days=10))]
+            ),
+            actor=STAFF,
+        )
+    assert_even(held)
+    booking.refresh_from_db()
+    lines_now = list(booking.lines.order_by("position"))
+    assert booking.total_minor == sum(ln.amount_minor for ln in lines_now)
+    assert booking.total_minor == sum(each["total_minor"] for each in booking.price["lines"])
+    gone = [ln.position for ln in lines_now if ln.cancelled_at]
+    assert gone == [1, 4]
+    cancelling.cancel(booking_id=booking.pk, actor=MEMBER)
+    assert_even(held)
+    back = sum(r.amount_minor for r in Refund.objects.all())
+    assert back == total  # all of it was free to cancel
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_a_series_keeps_a_members_limits_and_says_so(each):
+    room = make_room(workspace=WorkspaceFactory(series_paid_each=each))
+    BookingLimit.objects.create(workspace=room.workspace, hours_per_month=1)
+    room.workspace.refresh_from_db()
+    daily = Repeat("FREQ=DAILY;COUNT=3", Window(at(10), at(11)))
+    with pytest.raises(BookingLimitReached):
+        place(series.Wish(Resource.objects.get(pk=room.pk), daily))
+    assert not Booking.objects.exists()
+
+
+def test_a_series_of_what_staff_approve_is_one_request():
+    room = make_room(needs_approval=True, workspace=WorkspaceFactory(series_paid_each=True))
+    placed = place(weekly(room))
+    (held,) = placed.holds
+    assert state_of(held) == ("active", "awaiting_approval")
+    members_only(room)
+    with pytest.raises(NotFound):
+        place(weekly(room), Claimant(email="x@x.test", visitor="v", limited=True))
