@@ -242,6 +242,7 @@ def line_json(line: Line, currency: str) -> dict[str, Any]:
         "quantity": line.quantity,
         "amount": money(line.amount_minor, currency),
         "parts": parts_json(line.price, currency),
+        "cancelled_at": rfc3339_or_none(line.cancelled_at),
     }
 
 

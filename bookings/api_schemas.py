@@ -177,7 +177,7 @@ class PricePartSchema(serializers.Serializer):
     """`discount` is below zero; `tax` that prices include costs nothing more."""
 
     label = serializers.CharField()  # type: ignore[assignment]
-    kind = serializers.CharField(help_text="A kind of price, `discount` or `tax`.")
+    kind = serializers.CharField(help_text="A kind of price, `discount`, `rounding` or `tax`.")
     quantity = serializers.CharField(help_text="Hours, steps, days or how many, as a decimal.")
     unit = MoneySchema()
     amount = MoneySchema()
@@ -205,6 +205,13 @@ class LineSchema(serializers.Serializer):
     add_ons = AddOnLineSchema(many=True)
 
 
+class BookedLineSchema(LineSchema):
+    cancelled_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When it was given up while the rest stayed; its amount is what is kept of it.",
+    )
+
+
 class BookingBriefSchema(serializers.Serializer):
     """What a hold says of its booking."""
 
@@ -212,7 +219,7 @@ class BookingBriefSchema(serializers.Serializer):
     reference = serializers.CharField(help_text="Short, for people.")
     state = serializers.ChoiceField(BOOKING_STATE)
     version = serializers.IntegerField()
-    lines = LineSchema(many=True)
+    lines = BookedLineSchema(many=True)
     total = MoneySchema()
     discount = DiscountSchema(allow_null=True)
 

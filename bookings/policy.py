@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from config.kernel.money import round_half_up
+from config.kernel.money import round_to_coin
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,30 @@ def is_free(policy: dict[str, Any], position: int, *, starts_at: datetime, now: 
 
 
 def share_of(
-    policy: dict[str, Any], position: int, line: tuple[datetime, int], *, now: datetime
+    policy: dict[str, Any],
+    position: int,
+    line: tuple[datetime, int],
+    *,
+    now: datetime,
+    currency: str,
 ) -> int:
-    """Minor units given back for one line of (starts_at, amount_minor), fees aside; half up."""
+    """Minor units given back for one line of (starts_at, amount_minor), fees aside; half up, and in
+    steps that a card can be given back.
+    """
     starts_at, amount = line
     terms = terms_of(policy)
     if position >= len(terms):
         return amount if starts_at > now else 0
-    return round_half_up(Decimal(amount * terms[position].percent(starts_at, now)) / 100)
+    return _share(amount, terms[position].percent(starts_at, now), currency)
 
 
-def given_back(policy: dict[str, Any], lines: list[tuple[datetime, int]], *, now: datetime) -> int:
+def _share(amount_minor: int, percent: int, currency: str) -> int:
+    return round_to_coin(Decimal(amount_minor * percent) / 100, currency)
+
+
+def given_back(
+    policy: dict[str, Any], lines: list[tuple[datetime, int]], *, now: datetime, currency: str
+) -> int:
     """Minor units given back for lines of (starts_at, amount_minor), by their frozen terms.
 
     Each line's share is rounded half up; the largest fee is kept once, and never more than there
@@ -71,7 +84,7 @@ def given_back(policy: dict[str, Any], lines: list[tuple[datetime, int]], *, now
     if not terms:
         return sum(amount for starts_at, amount in lines if starts_at > now)
     shares = [
-        round_half_up(Decimal(amount * each.percent(starts_at, now)) / 100)
+        _share(amount, each.percent(starts_at, now), currency)
         for each, (starts_at, amount) in zip(terms, lines, strict=True)
     ]
     fee = max(each.fee_minor for each in terms)

@@ -18,10 +18,10 @@ from bookings.offers import Offer
 from bookings.price_times import stretches
 from bookings.prices import MINIMUM, PER_BOOKING, PER_DAY, PER_HOUR, PER_STEP
 from bookings.rules import Price, Rules, Window
-from bookings.taxes import TAX, Tax, tax_of, tax_part
-from config.kernel.money import Money, round_half_up
+from bookings.taxes import TAX, Tax, tax_of, tax_part, tax_upon
+from config.kernel.money import Money, round_half_up, round_to_coin
 
-DISCOUNT = "discount"
+DISCOUNT, ROUNDING = "discount", "rounding"
 _HOUR = 3600
 _LABELS = {
     PER_HOUR: "Per hour", PER_STEP: "Per started step", PER_DAY: "Per day",
@@ -47,7 +47,7 @@ class Quote:
     @property
     def priced(self) -> list[dict[str, Any]]:
         """The parts that the price rules gave, without discount and tax."""
-        return [part for part in self.parts if part.get("kind") not in {DISCOUNT, TAX}]
+        return [part for part in self.parts if part.get("kind") not in {DISCOUNT, ROUNDING, TAX}]
 
     @property
     def shown(self) -> list[dict[str, Any]]:
@@ -86,10 +86,21 @@ def frozen(parts: list[dict[str, Any]], currency: str) -> Quote:
 def summed(
     parts: list[dict[str, Any]], currency: str, tax: Tax, *, off: Sequence[dict[str, Any]] = ()
 ) -> Quote:
-    """What the rules gave, less a discount's parts, with the tax of the line as a whole."""
+    """What the rules gave, less a discount's parts, with the tax of the line as a whole.
+
+    Where cards are charged in tens of the minor unit (KWD), the line is rounded to those, half up.
+    """
     found = [*parts, *off]
+    costs = sum(part["amount_minor"] for part in found)
+    whole = costs + (tax_upon(costs, tax.basis_points) if tax.is_added else 0)
+    by = round_to_coin(Decimal(whole), currency) - whole
+    if by:
+        found.append({
+            "label": "Rounding", "kind": ROUNDING, "quantity": "1", "unit_minor": by,
+            "amount_minor": by,
+        })  # fmt: skip
     if tax.basis_points:
-        found.append(tax_part(tax, sum(part["amount_minor"] for part in found)))
+        found.append(tax_part(tax, costs if tax.is_added else costs + by))
     return frozen(found, currency)
 
 

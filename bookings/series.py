@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
-from bookings.availability import Availability, availability, is_free
+from bookings.add_ons import required
+from bookings.availability import availability
 from bookings.checks import broken_rules
 from bookings.days import Days
-from bookings.pricing import quote
+from bookings.parts import Known, Part, first_taken
+from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
+from bookings.selectors import rules_for
 from config.kernel.errors import InvalidInput
 from config.kernel.money import Money
 
@@ -112,37 +115,71 @@ def windows(
 def preview(*, rules: Rules, repeat: Repeat, groups: frozenset[UUID] = frozenset()) -> Preview:
     """What of a series can be had now, and for how much; it only looks, a claim decides.
 
-    One query, however many there are. Raises what `windows` raises.
+    Each has what must be booked with it. One query, however many there are, and one more for such
+    add-ons. Raises what `windows` raises.
     """
     found = windows(repeat, rules.zone, rules.days)
     known = [window for _, window in found if window]
+    needed = dict(required(rules, repeat.quantity))
+    pools = rules_for(workspace_id=rules.workspace_id, resource_ids=needed) if needed else {}
     around = availability(
-        rules=[rules],
+        rules=[rules, *pools.values()],
         start=min(w.start for w in known),
         end=max(w.end for w in known),
-    )[rules.resource_id]
-    occurrences = [_occurrence(around, local, window, repeat, groups) for local, window in found]
+    )
+    wanted = _Wanted(rules, repeat.quantity, needed, groups)
+    occurrences = [_occurrence(around, local, window, wanted) for local, window in found]
     total = sum(o.price.amount_minor for o in occurrences if o.price and not o.problem)
     return Preview(occurrences, Money(total, rules.currency))
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What each occurrence takes: the resource, and how many of the pools that go with it."""
+
+    rules: Rules
+    quantity: int
+    needed: dict[UUID, int]
+    groups: frozenset[UUID]
+
+    def parts(self, window: Window) -> list[Part]:
+        main = Part(0, None, self.rules.resource_id, window, self.quantity)
+        others = [Part(0, n, *each) for n, each in enumerate(self._add_ons(window))]
+        return [main, *others]
+
+    def _add_ons(self, window: Window) -> list[tuple[UUID, Window, int]]:
+        return [(pool_id, window, many) for pool_id, many in self.needed.items()]
+
+    def price(self, known: Known, window: Window) -> Money:
+        total = quote(self.rules, window, self.quantity, groups=self.groups).total
+        for offer in self.rules.offers:
+            if offer.pool_id in self.needed and offer.pool_id in known:
+                pool, many = known[offer.pool_id].rules, self.needed[offer.pool_id]
+                total += quote_add_on(offer, window, many, rules=pool).total
+        return total
+
+
 def _occurrence(
-    around: Availability,
-    local: datetime,
-    window: Window | None,
-    repeat: Repeat,
-    groups: frozenset[UUID],
+    known: Known, local: datetime, window: Window | None, wanted: _Wanted
 ) -> Occurrence:
     if window is None:
         return Occurrence(local, None, None, SKIPPED, "The clocks skip that time on this day.")
-    rules = around.rules
-    price = quote(rules, window, repeat.quantity, groups=groups).total
-    broken = broken_rules(rules, window, quantity=repeat.quantity, now=around.as_of)
-    for code, why in broken:
+    rules = wanted.rules
+    price, now = wanted.price(known, window), known[rules.resource_id].as_of
+    for code, why in broken_rules(rules, window, quantity=wanted.quantity, now=now):
         return Occurrence(local, window, price, code, why)
-    if not is_free(around, window, repeat.quantity):
-        return Occurrence(local, window, price, TAKEN, "Someone else has that time.")
+    missing = first_taken(known, wanted.parts(window))
+    if missing is not None:
+        return Occurrence(local, window, price, TAKEN, _gone(missing[0], known))
     return Occurrence(local, window, price)
+
+
+def _gone(part: Part, known: Known) -> str:
+    if part.add_on is None:
+        return "Someone else has that time."
+    if part.resource_id not in known:
+        return "What goes with it cannot be had."
+    return f"Too few of {known[part.resource_id].rules.name} are left then."
 
 
 def _starts(text: str, first: datetime, zone: ZoneInfo) -> Iterator[datetime]:

@@ -50,7 +50,7 @@ def _set_out(booking: Booking, line: Line, wanted: set[UUID], actor: Actor) -> N
     going, coming = wanted - had, had - wanted
     if len(wanted) > line.quantity:
         raise InvalidInput(f"At most {line.quantity} for this line.", field="units")
-    if going and booking.state != CONFIRMED:
+    if going and (booking.state != CONFIRMED or line.cancelled_at is not None):
         raise InvalidTransition("Only what is booked and not over can be handed over.")
     out.filter(unit_id__in=coming).update(returned_at=now)
     labels = dict(Unit.objects.filter(pk__in=going | coming).values_list("pk", "label"))

@@ -27,7 +27,7 @@ _LINES = """
     JOIN bookings_line l ON l.booking_id = b.id
     JOIN bookings_resource r ON r.id = l.resource_id
     JOIN bookings_location p ON p.id = r.location_id
-    WHERE {whose}
+    WHERE l.cancelled_at IS NULL AND {whose}
 """
 _HAD = _LINES.format(
     whose="""b.workspace_id = %(workspace)s AND b.id IS DISTINCT FROM %(moving)s::uuid

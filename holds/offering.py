@@ -16,20 +16,21 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from bookings import lock_objects
-from bookings.add_ons import required
+from bookings.errors import UnknownResource
 from bookings.models import AddOn
 from bookings.rules import Rules
 from bookings.selectors import rules_for
 from bookings.services import note
-from config.kernel import clock, rows
+from bookings.visibility import OPERATOR, Viewer, visible
+from config.kernel import clock, locks, rows
 from config.kernel.context import SYSTEM
 from config.kernel.errors import DomainError
 from config.kernel.locks import retried_on_deadlock
-from holds import waitlist
+from holds import booking_limits, waitlist
 from holds.claims import Claimant, LineRequest, claim
 from holds.models import FreedTime, Hold, WaitlistEntry
+from holds.parts import with_required
 from holds.states import ACTIVE, CONFIRMED
-from holds.subjects import AddOnRequest
 from holds.waitlist_line import Fit, first_fit, waiting_for
 from holds.waitlist_models import OFFERING
 from holds.waitlist_states import OFFERED, PASSED, TAKEN, WAITING
@@ -57,9 +58,12 @@ def offer(resource_id: UUID) -> int:
     """
     refused: set[UUID] = set()
     offered = 0
-    while offered < _MOST_AT_ONCE and _seems_due(resource_id, refused):
+    while offered < _MOST_AT_ONCE:
+        likely = _likely(resource_id, refused)
+        if likely is None and not FreedTime.objects.filter(resource_id=resource_id).exists():
+            break
         try:
-            if _offer_next(resource_id, refused) is None:
+            if _offer_next(resource_id, refused, likely) is None:
                 break
             offered += 1
         except _Refused as error:
@@ -76,13 +80,12 @@ class _Refused(Exception):
         self.entry_id = entry_id
 
 
-def _seems_due(resource_id: UUID, refused: set[UUID]) -> bool:
-    """Whether somebody seems to fit, or freed time is still kept for nobody; takes no lock."""
+def _likely(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
+    """Whom something seems to fit; takes no lock. For nobody, freed time may still be kept."""
     line = waiting_for(resource_id)
     rules = _rules(line, resource_id)
-    if rules and first_fit(rules, line, but=refused):
-        return True
-    return FreedTime.objects.filter(resource_id=resource_id).exists()
+    fit = first_fit(rules, line, but=refused) if rules else None
+    return fit.entry if fit else None
 
 
 def _rules(line: list[WaitlistEntry], resource_id: UUID) -> Rules | None:
@@ -93,17 +96,23 @@ def _rules(line: list[WaitlistEntry], resource_id: UUID) -> Rules | None:
 
 
 @retried_on_deadlock
-def _offer_next(resource_id: UUID, refused: set[UUID]) -> WaitlistEntry | None:
+def _offer_next(
+    resource_id: UUID, refused: set[UUID], likely: WaitlistEntry | None
+) -> WaitlistEntry | None:
     """Under the resource's lock: offer to the first in line whom something fits, or to nobody.
 
-    When it fits nobody, what was kept for the line is anybody's.
+    When it fits nobody, what was kept for the line is anybody's. A member's limits are locked
+    before resources: those of who is `likely` to come; for another one the claim takes them out of
+    order, and a deadlock is retried.
     """
     with transaction.atomic():
+        if likely is not None:
+            locks.advisory(booking_limits.subjects(likely.workspace, _claimant(likely)))
         list(lock_objects.lock_resources(_needed(resource_id)))
         line = waiting_for(resource_id)
         rules = _rules(line, resource_id)
         fit = first_fit(rules, line, but=refused) if rules else None
-        if fit is None:
+        if fit is None or rules is None:
             FreedTime.objects.filter(resource_id=resource_id).delete()
             return None
         try:
@@ -119,17 +128,18 @@ def _needed(resource_id: UUID) -> list[UUID]:
     return [resource_id, *required_too.values_list("pool_id", flat=True)]
 
 
-def _place(fit: Fit, rules: Rules | None) -> Hold:
+def _place(fit: Fit, rules: Rules) -> Hold:
     """With the add-ons that have to be: others can be had by choosing the time anew."""
     entry, window = fit.entry, fit.window
-    needed = required(rules, entry.quantity) if rules else []
-    add_ons = tuple(AddOnRequest(pool_id, many) for pool_id, many in needed)
-    line = LineRequest(entry.resource_id, window.start, window.end, entry.quantity, add_ons)
+    if not visible({entry.resource_id: rules}, _viewer(entry)):
+        raise UnknownResource(line=0)
+    wanted = LineRequest(entry.resource_id, window.start, window.end, entry.quantity)
+    line = with_required(wanted, rules)
     with _what_is_kept():
         hold = claim(
             workspace=entry.workspace,
             lines=[line],
-            claimant=Claimant(entry.member, entry.email, entry.name, entry.visitor),
+            claimant=_claimant(entry),
             actor=SYSTEM,
             ttl_seconds=ttl_seconds(entry.workspace.waitlist_ttl_seconds, window.start, fit.as_of),
         )
@@ -140,6 +150,17 @@ def _place(fit: Fit, rules: Rules | None) -> Hold:
     follows = waitlist.move(entry, OFFERED, at, hold=hold, offered_at=at)
     rows.insert([told, *follows])
     return hold
+
+
+def _claimant(entry: WaitlistEntry) -> Claimant:
+    return Claimant(entry.member, entry.email, entry.name, entry.visitor)
+
+
+def _viewer(entry: WaitlistEntry) -> Viewer:
+    """Whose eyes: a visitor's or a member's, as they are now. A secret key waits for the operator,
+    and has no browser.
+    """
+    return Viewer(entry.member) if entry.visitor or entry.member else OPERATOR
 
 
 @contextmanager

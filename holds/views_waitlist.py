@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -12,6 +12,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bookings.forms import instant
 from bookings.models import Resource
 from bookings.selectors import rules_for
+from bookings.views import viewer_of
+from bookings.visibility import may_see_row
 from config.kernel import clock
 from config.kernel.errors import DomainError
 from holds import waitlist
@@ -35,6 +37,8 @@ def join(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
     """Tell me when it frees: which time, and where to write to."""
     places = Resource.objects.select_related("workspace", "location")
     resource = get_object_or_404(places, workspace__slug=slug, slug=resource_slug, is_active=True)
+    if not may_see_row(resource, viewer_of(request)):
+        raise Http404("no such resource")
     found = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
     known: dict[str, Any] = {"rules": found[resource.pk], "member": member_of(request)}
     if request.method != "POST":
@@ -65,7 +69,8 @@ def _submitted(
     request: HttpRequest, resource: Resource, wish: Wish, contact: tuple[str, str]
 ) -> Answer:
     email, name = contact
-    who = Claimant(member_of(request), email, name, visitor_of(request), address_of(request))
+    address = address_of(request)
+    who = Claimant(member_of(request), email, name, visitor_of(request), address, limited=True)
 
     def work() -> Answer:
         joined = waitlist.join(

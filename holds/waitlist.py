@@ -15,8 +15,9 @@ from django.db.models import Q
 from bookings import lock_objects
 from bookings.availability import availability
 from bookings.checks import check_window
-from bookings.errors import UnknownResource, WindowNotAllowed
+from bookings.errors import OnlyWithOthers, UnknownResource, WindowNotAllowed
 from bookings.rules import Rules, Window
+from bookings.visibility import visible
 from config.kernel import locks, rows
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.effects import Happening, rows_for
@@ -82,8 +83,9 @@ def join(*, workspace: Workspace, wish: Wish, who: Claimant, actor: Actor) -> Jo
     The same person stays where they are with the same time.
 
     Must run inside a transaction, that of its idempotency record. `who` has an e-mail address.
-    Raises UnknownResource, WindowNotAllowed, OutsideOpeningHours (422) where the rules never give
-    it, AlreadyFree (409) with the window that can be held now, TooManyWaiting (429).
+    Raises UnknownResource, OnlyWithOthers, WindowNotAllowed, OutsideOpeningHours (422) where the
+    rules never give it, AlreadyFree (409) with the window that can be held now, TooManyWaiting
+    (429).
     """
     locks.require_transaction()
     if wish.last_start < wish.start or (
@@ -91,7 +93,7 @@ def join(*, workspace: Workspace, wish: Wish, who: Claimant, actor: Actor) -> Jo
     ):
         raise WindowNotAllowed("Look for it within at most a week.", rule="duration")
     locks.advisory(_subjects(workspace, who))
-    rules = _lock(workspace, wish.resource_id)
+    rules = _lock(workspace, wish.resource_id, who)
     entry = _entry(workspace, wish, who)
     if known := _live_alike(entry):
         return Joined(known, is_new=False)
@@ -107,10 +109,13 @@ def _subjects(workspace: Workspace, who: Claimant) -> list[str]:
     return [f"waiting:{workspace.pk}:{who.email}", *by_visitor]
 
 
-def _lock(workspace: Workspace, resource_id: UUID) -> Rules:
-    found = lock_objects.lock_rules(workspace_id=workspace.pk, resource_ids=[resource_id])
+def _lock(workspace: Workspace, resource_id: UUID, who: Claimant) -> Rules:
+    locked = lock_objects.lock_rules(workspace_id=workspace.pk, resource_ids=[resource_id])
+    found = visible(locked, who.viewer)
     if resource_id not in found:
         raise UnknownResource
+    if found[resource_id].only_with_others:
+        raise OnlyWithOthers(line=0)
     return found[resource_id]
 
 

@@ -221,6 +221,8 @@ def _given_back(told: Preview, *, by_price: bool) -> list[str]:
     said = []
     if told.to_card.amount_minor:
         said.append(f"{told.to_card} goes back to the card.")
+    if told.to_hand.amount_minor:
+        said.append(f"{told.to_hand} was not paid by card, and is to be given back by hand.")
     if told.to_credit.amount_minor:
         said.append(f"{told.to_credit} comes back as credit.")
     if said:

@@ -146,6 +146,7 @@ def _preview_json(told: Preview) -> dict[str, Any]:
         "difference": told.difference.as_json(),
         "to_pay": told.to_pay.as_json(),
         "to_card": told.to_card.as_json(),
+        "to_hand": told.to_hand.as_json(),
         "to_credit": told.to_credit.as_json(),
         "taken": told.taken,
     }

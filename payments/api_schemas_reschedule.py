@@ -67,6 +67,7 @@ class ReschedulePreviewSchema(serializers.Serializer):
     difference = MoneySchema()
     to_pay = MoneySchema()
     to_card = MoneySchema()
+    to_hand = MoneySchema(help_text="Paid by something else than a card: you give it back.")
     to_credit = MoneySchema()
     taken = serializers.IntegerField(
         allow_null=True,

@@ -204,5 +204,5 @@ def _amount(booking: Booking, standing: Standing, back: Back, now: datetime) -> 
         (line.starts_at, line.amount_minor if line.cancelled_at is None else 0)
         for line in booking.lines.order_by("position")
     ]
-    share = policy.given_back(booking.policy, lines, now=now)
+    share = policy.given_back(booking.policy, lines, now=now, currency=booking.currency)
     return min(left, max(0, share - standing.given_minor))

@@ -69,7 +69,9 @@ class Picked:
     @property
     def given_back(self) -> Money | None:
         """What goes back in all, whichever way it takes."""
-        return self.told.to_card + self.told.to_credit if self.told else None
+        if self.told is None:
+            return None
+        return self.told.to_card + self.told.to_hand + self.told.to_credit
 
     @property
     def verb(self) -> str:
@@ -169,11 +171,14 @@ class Choosing:
             raise NothingChanges
         if not (self.is_movable or window.contains(self.had)):
             raise TooLateToChange
+        rescheduling.refuse_unapproved(self.rules, self.line, window)
         told = rescheduling.preview(self.booking, [wanted])
         if told.taken is not None:
             return Picked(self.line, window, is_taken=True)
         as_credit = None
-        if told.to_card.amount_minor and (self.booking.email or self.booking.member_id):
+        if (told.to_card + told.to_hand).amount_minor and (
+            self.booking.email or self.booking.member_id
+        ):
             settling = Settling(to=Refund.To.CREDIT)
             as_credit = rescheduling.preview(self.booking, [wanted], settling)
         return Picked(self.line, window, told, as_credit)

@@ -13,7 +13,7 @@ from django.db.models import Sum
 from bookings.models import Booking
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import DomainError
-from config.kernel.money import Money, smallest_charge
+from config.kernel.money import Money, coin, smallest_charge
 from members.models import Member
 from payments.credits import (
     SPENDING,
@@ -56,9 +56,11 @@ class Wish:
         rest, least = due.amount_minor - self.minor, smallest_charge(due.currency)
         if rest < 0:
             raise MoreCreditThanOwed(f"Only {due.amount} is owed.", field="credit_minor")
-        if self.minor and 0 < rest < least:
+        step = coin(due.currency)
+        if self.minor and (0 < rest < least or rest % step):
+            in_steps = f", in steps of {Money(step, due.currency)}" if step > 1 else ""
             raise RestTooSmall(
-                f"Leave nothing for the card, or at least {Money(least, due.currency)}.",
+                f"Leave nothing for the card, or at least {Money(least, due.currency)}{in_steps}.",
                 field="credit_minor",
             )
 

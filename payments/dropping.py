@@ -32,13 +32,15 @@ CHOICES = [POLICY, NONE, FULL]
 @dataclass(frozen=True, slots=True)
 class Preview:
     """The money of giving up some lines, to the cent: what the booking costs before and after,
-    what is kept of those lines, and what moves because of it.
+    what is kept of those lines, and what moves because of it. What came by something else than a
+    card goes back by hand.
     """
 
     before: Money
     after: Money
     given_back: Money
     to_card: Money
+    to_hand: Money
     to_credit: Money
     kept: Money
 
@@ -58,7 +60,9 @@ def preview(
     _refuse_unless_confirmed(booking)
     asked = back or Back()
     dropped = _dropped(booking, positions, asked, now or clock.now())
-    return _preview(booking, dropped, _parts(booking, dropped, asked, standing_of_booking(booking)))
+    standing = standing_of_booking(booking)
+    parts = _parts(booking, dropped, asked, standing)
+    return _preview(booking, dropped, parts, standing.by_hand_of(parts.card_minor))
 
 
 @retried_on_deadlock
@@ -91,10 +95,12 @@ def cancel_lines(
             raise VersionMismatch
         _refuse_while_paying(booking)
         dropped = _dropped(booking, positions, asked, money.now)
-        parts = _parts(booking, dropped, asked, standing_of_booking(booking))
+        standing = standing_of_booking(booking)
+        parts = _parts(booking, dropped, asked, standing)
         if expects_minor is not None and expects_minor != parts.total_minor:
             raise RefundChanged(given_back_minor=parts.total_minor)
-        story = {"refund": asked.how, "money": _story(booking, dropped, parts)}
+        by_hand = standing.by_hand_of(parts.card_minor)
+        story = {"refund": asked.how, "money": _story(booking, dropped, parts, by_hand)}
         dropping.drop(booking, dropped, Move(CONFIRMED, money.now, actor, reason, story))
         if parts.total_minor:
             refunding.request(
@@ -201,7 +207,11 @@ def _share(booking: Booking, line: Line, back: Back, now: datetime) -> int:
     if back.how == FULL:
         return line.amount_minor
     return policy.share_of(
-        booking.policy, line.position, (line.starts_at, line.amount_minor), now=now
+        booking.policy,
+        line.position,
+        (line.starts_at, line.amount_minor),
+        now=now,
+        currency=booking.currency,
     )
 
 
@@ -219,7 +229,9 @@ def _parts(booking: Booking, dropped: Sequence[Dropped], back: Back, standing: S
     return split(amount, standing.left, to=back.to) if amount > 0 else Split(0, 0, 0)
 
 
-def _preview(booking: Booking, dropped: Sequence[Dropped], parts: Split) -> Preview:
+def _preview(
+    booking: Booking, dropped: Sequence[Dropped], parts: Split, by_hand_minor: int
+) -> Preview:
     def money(minor: int) -> Money:
         return Money(minor, booking.currency)
 
@@ -227,18 +239,22 @@ def _preview(booking: Booking, dropped: Sequence[Dropped], parts: Split) -> Prev
         before=booking.total,
         after=money(booking.total_minor - sum(each.less_minor for each in dropped)),
         given_back=money(parts.total_minor),
-        to_card=money(parts.card_minor),
+        to_card=money(parts.card_minor - by_hand_minor),
+        to_hand=money(by_hand_minor),
         to_credit=money(parts.as_credit_minor),
         kept=money(sum(each.kept_minor for each in dropped)),
     )
 
 
-def _story(booking: Booking, dropped: Sequence[Dropped], parts: Split) -> dict[str, int | str]:
+def _story(
+    booking: Booking, dropped: Sequence[Dropped], parts: Split, by_hand_minor: int
+) -> dict[str, int | str]:
     """What history and the mail keep of the money."""
     return {
         "currency": booking.currency,
         "given_back_minor": parts.total_minor,
-        "to_card_minor": parts.card_minor,
+        "to_card_minor": parts.card_minor - by_hand_minor,
+        "to_hand_minor": by_hand_minor,
         "to_credit_minor": parts.as_credit_minor,
         "kept_minor": sum(each.kept_minor for each in dropped),
     }

@@ -63,6 +63,14 @@ class TooLateToChange(DomainError):
     detail = "It is too late to move this booking. You can still make it longer."
 
 
+class ApprovedByStaff(DomainError):
+    """What staff approved is that time, and no other one."""
+
+    code = "approved_by_staff"
+    status = 409
+    detail = "Staff approve bookings of this: ask them to move it, or make a new request."
+
+
 class NothingChanges(DomainError):
     code = "nothing_changes"
     status = 422

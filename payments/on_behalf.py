@@ -5,6 +5,7 @@ everybody. Notice, horizon, opening hours and a member's limits can be set aside
 beforehand, with a reason that is kept in the history.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,14 +13,14 @@ from uuid import UUID
 from django.urls import reverse
 
 from bookings import mails
-from bookings.availability import availability, units_free
+from bookings.availability import availability
 from bookings.checks import OVERRIDABLE, broken_rules
 from bookings.errors import UnknownResource
 from bookings.limits import Booked
 from bookings.links import absolute
 from bookings.models import Booking
+from bookings.parts import first_taken, parts_of
 from bookings.policy import Terms
-from bookings.pricing import quote
 from bookings.rules import Rules
 from bookings.selectors import rules_for
 from bookings.services import note
@@ -33,7 +34,8 @@ from holds.booking_limits import BookingLimitReached
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
 from holds.models import Hold
-from holds.pricing import groups_of_claimant
+from holds.parts import with_required
+from holds.pricing import groups_of_claimant, priced_parts
 from members.models import Workspace
 from payments import connect, external
 from payments.complimentary import waive_locked
@@ -94,17 +96,17 @@ class Preview:
 
 def preview(wish: Wish) -> Preview:
     """Price, policy, and what stands against it. Raises UnknownResource."""
-    line = wish.line
-    rules = _rules(wish)
-    groups = groups_of_claimant(wish.claimant, wish.workspace.pk, [rules])
+    known = _rules(wish)
+    line = _line(wish, known)
+    rules = known[line.resource_id]
     now = clock.now()
     found = broken_rules(rules, line.window, quantity=line.quantity, now=now)
     may = {code for code, _ in found} & OVERRIDABLE if line.end > now else set()
     refused = [said for code, said in found if code not in may]
-    if not refused and not _has_room(rules, line):
+    if not refused and not _has_room(known, line):
         refused.append("Somebody else has some of that time, or it is closed then.")
     return Preview(
-        price=quote(rules, line.window, line.quantity, groups=groups).total,
+        price=_price(wish, line, known),
         terms=rules.terms,
         rules=rules,
         broken=[*(said for code, said in found if code in may), *_beyond(wish, rules)],
@@ -125,7 +127,10 @@ def book(wish: Wish, *, actor: Actor, expects_minor: int | None = None) -> Booki
         raise InvalidInput("Say why the rules are set aside.", field="reason")
     told = preview(wish) if wish.overrides else None
     hold = services.claim(
-        workspace=wish.workspace, lines=[wish.line], claimant=wish.claimant, actor=actor
+        workspace=wish.workspace,
+        lines=[_line(wish, _rules(wish))],
+        claimant=wish.claimant,
+        actor=actor,
     )
     total = hold.booking.total
     if expects_minor is not None and expects_minor != total.amount_minor:
@@ -180,18 +185,32 @@ def _ask_to_pay(wish: Wish, hold: Hold) -> None:
     rows.insert(told)
 
 
-def _rules(wish: Wish) -> Rules:
+def _rules(wish: Wish) -> dict[UUID, Rules]:
+    """Those of what is booked, and of the pools offered with it."""
     resource_id: UUID = wish.line.resource_id
     known = rules_for(workspace_id=wish.workspace.pk, resource_ids=[resource_id])
     if resource_id not in known:
         raise UnknownResource(line=0)
-    return known[resource_id]
+    pools = [offer.pool_id for offer in known[resource_id].offers if offer.is_required]
+    return known | (rules_for(workspace_id=wish.workspace.pk, resource_ids=pools) if pools else {})
 
 
-def _has_room(rules: Rules, line: LineRequest) -> bool:
+def _line(wish: Wish, known: Mapping[UUID, Rules]) -> LineRequest:
+    """With what must be booked with it: staff choose no add-ons here."""
+    return with_required(wish.line, known[wish.line.resource_id])
+
+
+def _price(wish: Wish, line: LineRequest, known: Mapping[UUID, Rules]) -> Money:
+    groups = groups_of_claimant(wish.claimant, wish.workspace.pk, known.values())
+    parts = [part for part in parts_of([line]) if part.resource_id in known]
+    quotes = [each for _, each in priced_parts(parts, [line], known, groups)]
+    return Money(sum(q.total.amount_minor for q in quotes), wish.workspace.currency)
+
+
+def _has_room(rules: Mapping[UUID, Rules], line: LineRequest) -> bool:
     """Whether nobody has it and nothing is closed then, whatever the opening hours say."""
-    known = availability(rules=[rules], start=line.start, end=line.end)[rules.resource_id]
-    return units_free(known, rules.occupied(line.window)) >= line.quantity
+    known = availability(rules=list(rules.values()), start=line.start, end=line.end)
+    return first_taken(known, parts_of([line])) is None
 
 
 def _beyond(wish: Wish, rules: Rules) -> list[str]:

@@ -27,8 +27,9 @@ class Offered:
 
 
 def lines_of(booking: Booking) -> list[Line]:
-    """What was lost, first line first, with places."""
-    return list(booking.lines.select_related("resource__location").order_by("position"))
+    """What was lost, first line first, with places; not what was given up before."""
+    lines = booking.lines.filter(cancelled_at=None)
+    return list(lines.select_related("resource__location").order_by("position"))
 
 
 def is_lost(booking: Booking) -> bool:

@@ -16,7 +16,7 @@ from bookings import mails, policy
 from bookings.changes import MovedLine
 from bookings.links import absolute
 from bookings.models import Booking, Change, Line
-from bookings.rules import Window
+from bookings.rules import Rules, Window
 from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidInput
@@ -27,7 +27,14 @@ from holds.changing import Asked, NewWindow
 from holds.models import Hold
 from holds.subjects import Claimant
 from payments import cancelling, connect, refunding
-from payments.errors import NothingChanges, PaymentInProgress, PriceChanged, TooLateToChange, Unpaid
+from payments.errors import (
+    ApprovedByStaff,
+    NothingChanges,
+    PaymentInProgress,
+    PriceChanged,
+    TooLateToChange,
+    Unpaid,
+)
 from payments.lock_objects import lock_money
 from payments.models import Due, Refund
 from payments.shares import Split, split
@@ -78,7 +85,8 @@ class Outcome:
 class Preview:
     """The money of a change, to the cent: what it costs then, and what moves because of it.
 
-    `taken` is the index of the first window of which somebody else seems to have some.
+    `taken` is the index of the first window of which somebody else seems to have some. What came by
+    something else than a card goes back by hand.
     """
 
     before: Money
@@ -86,6 +94,7 @@ class Preview:
     difference: Money
     to_pay: Money
     to_card: Money
+    to_hand: Money
     to_credit: Money
     taken: int | None = None
 
@@ -103,6 +112,7 @@ def preview(
     asked = changing.looked_up(booking, windows, now=clock.now())
     _refuse_nothing(asked)
     parts = _parts(booking, asked.difference_minor, how)
+    by_hand = standing_of_booking(booking).by_hand_of(parts.card_minor)
     to_pay = asked.difference_minor if _is_to_be_paid(asked, how) else 0
 
     def money(minor: int) -> Money:
@@ -113,7 +123,8 @@ def preview(
         after=money(booking.total_minor + asked.difference_minor),
         difference=money(asked.difference_minor),
         to_pay=money(to_pay),
-        to_card=money(parts.card_minor),
+        to_card=money(parts.card_minor - by_hand),
+        to_hand=money(by_hand),
         to_credit=money(parts.as_credit_minor),
         taken=changing.first_taken(asked),
     )
@@ -159,12 +170,24 @@ def pay_url(hold: Hold) -> str:
 def reschedule_own(wish: Wish, *, actor: Actor, claimant: Claimant) -> Outcome:
     """A member's own change: while cancelling is free, or one that only adds time.
 
-    Raises TooLateToChange (409) beside what `reschedule` raises.
+    Raises TooLateToChange and ApprovedByStaff (409) beside what `reschedule` raises.
     """
     asked = _asked(wish, actor, claimant)
+    for moved in asked.moved:
+        refuse_unapproved(asked.rules[moved.resource_id], moved.line, moved.window)
     if not all(may_move(asked.booking, moved, asked.now) for moved in asked.moved):
         raise TooLateToChange
     return _settled(asked, wish, actor)
+
+
+def refuse_unapproved(rules: Rules, line: Line, window: Window) -> None:
+    """Where staff approve bookings, a member may give up time, and take none besides.
+
+    Raises ApprovedByStaff.
+    """
+    had = Window(line.starts_at, line.ends_at)
+    if rules.approval_ttl_seconds is not None and not had.contains(window):
+        raise ApprovedByStaff
 
 
 def may_move(booking: Booking, moved: MovedLine, now: datetime) -> bool:

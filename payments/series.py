@@ -20,6 +20,7 @@ from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.series import Occurrence, Preview, Repeat, preview
 from bookings.states import CONFIRMED
+from bookings.visibility import visible
 from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
@@ -28,6 +29,8 @@ from holds import ending
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
 from holds.models import Hold
+from holds.parts import with_required
+from holds.pricing import groups_of_claimant
 from payments import cancelling, holding
 from payments.models import Due
 
@@ -131,15 +134,16 @@ def place(
     Raises InvalidInput for the rule, SeriesConflict and SlotTaken (409), and what a claim raises.
     """
     require_transaction()
-    rules = _rules(wish.resource)
-    seen = preview(rules=rules, repeat=wish.repeat)
+    rules = _rules(wish.resource, claimant)
+    groups = groups_of_claimant(claimant, wish.resource.workspace_id, [rules])
+    seen = preview(rules=rules, repeat=wish.repeat, groups=groups)
     _refuse_conflicts(wish, seen)
     series = _written(wish)
     windows = list(seen.free)
     while True:
         try:
             with transaction.atomic():
-                holds = _held(wish, series, windows, claimant, actor, token)
+                holds = _held(_lines(wish, windows, rules), series, claimant, actor, token)
             break
         except SlotTaken as error:
             if not wish.skips_conflicts or len(windows) <= 2:
@@ -148,8 +152,9 @@ def place(
     return Placed(series, holds, _left_out(seen, windows))
 
 
-def _rules(resource: Resource) -> Rules:
-    found = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
+def _rules(resource: Resource, claimant: Claimant) -> Rules:
+    known = rules_for(workspace_id=resource.workspace_id, resource_ids=[resource.pk])
+    found = visible(known, claimant.viewer)
     if resource.pk not in found:
         raise NotFound("There is no such resource here.")
     return found[resource.pk]
@@ -178,18 +183,20 @@ def _written(wish: Wish) -> Series:
     )
 
 
+def _lines(wish: Wish, windows: Sequence[Window], rules: Rules) -> list[LineRequest]:
+    """A line for each, with what must be booked with it."""
+    resource_id, quantity = wish.resource.pk, wish.repeat.quantity
+    lines = [LineRequest(resource_id, w.start, w.end, quantity) for w in windows]
+    return [with_required(line, rules) for line in lines]
+
+
 def _held(
-    wish: Wish,
+    lines: Sequence[LineRequest],
     series: Series,
-    windows: Sequence[Window],
     claimant: Claimant,
     actor: Actor,
     token: str | Sequence[str],
 ) -> list[Hold]:
-    lines = [
-        LineRequest(wish.resource.pk, window.start, window.end, wish.repeat.quantity)
-        for window in windows
-    ]
     if series.payment == Series.Payment.TOGETHER:
         return [
             holding.place(

@@ -31,6 +31,8 @@ KNOWN_CURRENCIES = frozenset(_ZERO) | frozenset(_THREE) | frozenset(_TWO)
 # Stripe counts these in other minor units than ISO 4217: what we call 5 would be charged as 500, or
 # as a twentieth. Nothing can be sold in them.
 COUNTED_DIFFERENTLY = frozenset({"ISK", "MGA", "UGX"})
+# A card is charged and refunded in these only in tens of the minor unit.
+_IN_TENS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 # What Stripe charges at least, where it is not 50 minor units.
 _SMALLEST_CHARGE = {
     "AED": 200, "BGN": 100, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500,
@@ -49,6 +51,16 @@ def exponent(currency: str) -> int:
 def smallest_charge(currency: str) -> int:
     """The least that a card can be asked for."""
     return _SMALLEST_CHARGE.get(currency, 50)
+
+
+def coin(currency: str) -> int:
+    """The smallest step, in minor units, by which a card can be charged."""
+    return 10 if currency in _IN_TENS else 1
+
+
+def round_to_coin(amount: Decimal, currency: str) -> int:
+    """The nearest amount that a card can be charged, in minor units; a half goes up."""
+    return round_half_up(amount / coin(currency)) * coin(currency)
 
 
 def round_half_up(amount: Decimal) -> int:

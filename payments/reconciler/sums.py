@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from config.kernel.money import Money
+from config.kernel.money import KNOWN_CURRENCIES, Money, coin
 from config.kernel.version import code_version
 from payments.models import Payment
 from payments.reconciler import evidence
@@ -41,6 +41,7 @@ SUM_DIFFERS = "sum_differs"
 #
 # A refund that failed and a capture that failed are findings of their own; here what is missing of
 # them counts as on its way, so that one cause is told once.
+_IN_TENS = ", ".join(f"'{code}'" for code in sorted(KNOWN_CURRENCIES) if coin(code) > 1)
 _SUMS = f"""
     WITH page AS (
         SELECT d.id, d.workspace_id, d.booking_id, d.amount_minor AS due, d.currency,
@@ -142,7 +143,7 @@ _SUMS = f"""
                ) AS applies
         FROM page CROSS JOIN LATERAL (
             SELECT coalesce(max((l.terms ->> 'fee_minor')::bigint), 0) AS fee,
-                   coalesce(sum((l.amount_minor * CASE
+                   coalesce(sum(step.coin * ((l.amount_minor * CASE
                        WHEN l.starts_at <= page.ended_at THEN 0
                        WHEN l.terms IS NULL THEN 100
                        WHEN l.starts_at - page.ended_at
@@ -150,13 +151,15 @@ _SUMS = f"""
                        WHEN l.starts_at - page.ended_at
                             >= make_interval(hours => (l.terms ->> 'partial_hours')::int)
                             THEN (l.terms ->> 'partial_percent')::int
-                       ELSE 0 END + 50) / 100), 0) AS share
+                       ELSE 0 END + 50 * step.coin) / (100 * step.coin))), 0) AS share
             FROM (
                 SELECT CASE WHEN cancelled_at IS NULL THEN amount_minor ELSE 0 END AS amount_minor,
                        starts_at, page.policy -> 'lines' -> (
                     row_number() OVER (ORDER BY position) - 1)::int AS terms
                 FROM bookings_line WHERE booking_id = page.booking_id
-            ) l
+            ) l CROSS JOIN (
+                SELECT CASE WHEN page.currency IN ({_IN_TENS}) THEN 10 ELSE 1 END
+            ) step (coin)
         ) lines
         WHERE page.state = 'cancelled'
     ),

@@ -207,6 +207,7 @@ def test_a_preview_says_what_it_would_cost_and_changes_nothing(
         "difference": nz(4500),
         "to_pay": nz(4500),
         "to_card": nz(0),
+        "to_hand": nz(0),
         "to_credit": nz(0),
         "taken": None,
     }

@@ -314,7 +314,7 @@ def test_tax_is_within_the_price_or_upon_it_and_always_adds_up(amount, tax):
     [
         ("JPY", 1000, 0.25, Tax("Tax", 1000, True), 275, "¥275"),
         ("JPY", 999, 0.5, Tax("Tax", 1000, False), 500, "¥500"),
-        ("KWD", 1250, 1.5, Tax("Tax", 500, True), 1969, "KWD 1.969"),
+        ("KWD", 1250, 1.5, Tax("Tax", 500, True), 1970, "KWD 1.970"),
         ("EUR", 995, 0.5, Tax("VAT", 1900, True), 593, "€5.93"),
         ("NZD", 4500, 1, Tax("GST", 1500, False), 4500, "NZ$45.00"),
     ],
