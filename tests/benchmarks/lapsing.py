@@ -71,9 +71,10 @@ def _until_tidied(
     while _active(on) == there and tidying.poll() is None:
         time.sleep(0.1)
     began, placed = time.perf_counter(), list[float]()
-    while tidying.poll() is None and time.perf_counter() - began < MOST_SECONDS:
+    while there and tidying.poll() is None and time.perf_counter() - began < MOST_SECONDS:
         placed += claims.placed_for(2.0)
-        _said(f"{_active(on):,} left after {time.perf_counter() - began:.0f} s")
+        there = _active(on)
+        _said(f"{there:,} left after {time.perf_counter() - began:.0f} s")
     return placed, time.perf_counter() - began
 
 
