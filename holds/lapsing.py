@@ -34,10 +34,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 # What one transaction ends, and on how many resources: so long has a claim there to wait at most.
-BATCH = 20
+BATCH = 40
 MOST_RESOURCES = 4
 # For each second of work so many without: claims have the machine to themselves in between.
-REST = 1.0
+REST = 0.5
 # What is looked up at a time, to be sorted by resource.
 PAGE = 2000
 LOCK_TIMEOUT_MS = 200

@@ -12,7 +12,7 @@ from tests.benchmarks.client import milliseconds as _share
 from tests.benchmarks.stage import Stage
 
 ROOMS = 40
-MOST_SECONDS = 600.0
+MOST_SECONDS = 420.0
 
 _COPY = """
     INSERT INTO {table}
