@@ -1,9 +1,13 @@
 """What follows from a booking's transitions; see `manage.py effects`."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from bookings import freshness, mails
-from config.kernel.effects import Happening, on
+from bookings.models import Booking, BookingEvent
+from config.kernel.effects import Happening, on, together
 from config.kernel.money import Money
 from members.models import Notification
 
@@ -64,13 +68,27 @@ def mail_expiry(happening: Happening) -> list[Notification]:
 
     What was offered from a waitlist has a mail of its own.
     """
-    booking = happening.subject
-    if happening.reason in {PAID_TOO_LATE, PAYMENT_FAILED}:
+    return _mails_expiry([happening])
+
+
+@together(mail_expiry)
+def _mails_expiry(happenings: Sequence[Happening]) -> list[Notification]:
+    told = [h.subject for h in happenings if h.reason not in {PAID_TOO_LATE, PAYMENT_FAILED}]
+    told = [booking for booking in told if booking.email]
+    if not told:
         return []
+    kinds: dict[UUID, set[str]] = defaultdict(set)
+    special = BookingEvent.objects.filter(kind__in=["payment_processing", "offered"])
+    for booking_id, kind in special.filter(booking__in=told).values_list("booking_id", "kind"):
+        kinds[booking_id].add(kind)
+    if len(told) > 1:
+        mails.read_ahead(told)
+    return [mail for booking in told for mail in _mail_expiry(booking, kinds[booking.pk])]
+
+
+def _mail_expiry(booking: Booking, kinds: set[str]) -> list[Notification]:
     if booking.requested_at is not None and booking.needs_approval:
         return mails.not_approved(booking, reason="")
-    special = ["payment_processing", "offered"]
-    kinds = set(booking.events.filter(kind__in=special).values_list("kind", flat=True))
     if "payment_processing" in kinds:
         return mails.processing_too_long(booking)
     return [] if kinds else mails.expiry(booking)
@@ -101,7 +119,12 @@ def forget_lines(happening: Happening) -> list[Notification]:
     "booking.lines_cancelled",
 )  # fmt: skip
 def forget_booking(happening: Happening) -> list[Notification]:
-    freshness.booking_changed(happening.subject.pk)
+    return forget_bookings([happening])
+
+
+@together(forget_booking)
+def forget_bookings(happenings: Sequence[Happening]) -> list[Notification]:
+    freshness.booking_changed(*[happening.subject.pk for happening in happenings])
     return []
 
 

@@ -33,9 +33,9 @@ def changed(resource_ids: Iterable[UUID]) -> None:
     transaction.on_commit(lambda: _count_up(ids), robust=True)
 
 
-def booking_changed(booking_id: UUID) -> None:
-    """The same for whatever a booking has or had; looked up after the commit, under no lock."""
-    transaction.on_commit(lambda: _count_up(_resources_of(booking_id)), robust=True)
+def booking_changed(*booking_ids: UUID) -> None:
+    """The same for whatever bookings have or had; looked up after the commit, under no lock."""
+    transaction.on_commit(lambda: _count_up(_resources_of(booking_ids)), robust=True)
 
 
 @contextmanager
@@ -59,8 +59,8 @@ def _block_written(instance: Block, **_: Any) -> None:
     changed([instance.resource_id])
 
 
-def _resources_of(booking_id: UUID) -> set[UUID]:
-    mine = Occupancy.objects.filter(booking_id=booking_id)
+def _resources_of(booking_ids: Iterable[UUID]) -> set[UUID]:
+    mine = Occupancy.objects.filter(booking_id__in=list(booking_ids)).distinct()
     return set(mine.values_list("resource_id", flat=True))
 
 

@@ -38,6 +38,17 @@ _LOCK_OF_BOOKING = """
     )
     ORDER BY id FOR NO KEY UPDATE
 """
+# Taken as they come: who does not wait cannot be part of a deadlock.
+_LOCK_FREE_OF_BOOKINGS = """
+    WITH mine AS MATERIALIZED (
+        SELECT booking_id, resource_id FROM bookings_occupancy WHERE booking_id = ANY(%s)
+    ), had AS MATERIALIZED (
+        SELECT id FROM bookings_resource WHERE id IN (SELECT resource_id FROM mine)
+        ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    SELECT booking_id FROM mine LEFT JOIN had ON had.id = mine.resource_id
+    GROUP BY booking_id HAVING bool_and(had.id IS NOT NULL)
+"""
 
 
 def lock_resources(ids: Iterable[UUID]) -> QuerySet[Resource]:
@@ -90,6 +101,17 @@ def lock_resources_of(booking_ids: Iterable[UUID], *, also: Iterable[UUID] = ())
     require_transaction()
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_OF_BOOKING, [lock_ids(booking_ids), lock_ids(also)])
+
+
+def lock_free_resources_of(booking_ids: Iterable[UUID]) -> list[UUID]:
+    """Lock those of their resources that nobody else has locked, without waiting for any.
+
+    Returns the bookings of which every resource is locked by it.
+    """
+    require_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_FREE_OF_BOOKINGS, [lock_ids(booking_ids)])
+        return [booking_id for (booking_id,) in cursor.fetchall()]
 
 
 def lock_bookings(ids: Iterable[UUID]) -> QuerySet[Booking]:

@@ -1,12 +1,15 @@
 """Mails about bookings, as unsaved Notification rows (`effects.py` says when)."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import models
+
 from bookings import ics
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
-from bookings.models import Booking, Change, Series
+from bookings.models import Booking, Change, Line, Series
 from bookings.words import change_text, moment_text, window_text
 from config.kernel.money import Money
 from members.mail import notification
@@ -308,7 +311,7 @@ def _about(booking: Booking) -> dict[str, Any]:
             "address": line.resource.location.address,
             "directions": line.resource.location.directions,
         }
-        for line in booking.lines.select_related("resource__location")
+        for line in _lines(booking)
         if line.cancelled_at is None
     ]
     return {
@@ -319,6 +322,19 @@ def _about(booking: Booking) -> dict[str, Any]:
         "rebook_url": rebook_url(booking),
         "home_url": absolute(f"/w/{booking.workspace.slug}/"),
     }
+
+
+def read_ahead(bookings: Sequence[Booking]) -> None:
+    """Read for many bookings at once what a mail about each says."""
+    shown = Line.objects.select_related("resource__location")
+    models.prefetch_related_objects(
+        bookings, "workspace", models.Prefetch("lines", queryset=shown, to_attr="read_ahead")
+    )
+
+
+def _lines(booking: Booking) -> Iterable[Line]:
+    ahead: list[Line] | None = getattr(booking, "read_ahead", None)
+    return booking.lines.select_related("resource__location") if ahead is None else ahead
 
 
 def _before(booking: Booking, change: Change) -> list[str]:

@@ -1,12 +1,13 @@
 """What this app writes when something happens; see `manage.py effects`."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Model, Q
 
 from bookings.models import Booking, Change, Occupancy
-from config.kernel.effects import Happening, on
+from config.kernel.effects import Happening, on, together
 from holds import waitlist_mails as mails
 from holds.changing import REPLACED
 from holds.models import FreedTime, Hold, WaitlistEntry
@@ -53,6 +54,13 @@ def pass_on(happening: Happening) -> list[Model]:
     return moved_all(entries, PASSED, happening.at, happening.actor, happening.reason)
 
 
+@together(pass_on)
+def _pass_on_all(happenings: Sequence[Happening]) -> list[Model]:
+    offered = WaitlistEntry.objects.filter(hold__booking__in=_ids(happenings), state=OFFERED)
+    concerned = set(offered.values_list("hold__booking_id", flat=True))
+    return [row for h in happenings if h.subject.pk in concerned for row in pass_on(h)]
+
+
 @on(
     "booking.expired", "booking.released", "booking.cancelled", "booking.lines_cancelled",
     "booking.rescheduled", "change.expired", "change.released",
@@ -63,8 +71,7 @@ def free_for_the_line(happening: Happening) -> list[FreedTime]:
     What is given back for another choice of the same person is kept for nobody: that choice may
     want some of it.
     """
-    subject = happening.subject
-    booking_id = subject.booking_id if isinstance(subject, Change) else subject.pk
+    booking_id = _id(happening)
     taken = Occupancy.objects.filter(booking_id=booking_id).values("resource_id")
     line = WaitlistEntry.objects.filter(state=WAITING, resource_id__in=taken)
     ids = sorted(line.order_by().values_list("resource_id", flat=True).distinct())
@@ -73,6 +80,25 @@ def free_for_the_line(happening: Happening) -> list[FreedTime]:
     is_replaced = happening.reason == REPLACED
     until = happening.at if is_replaced else _freed_at(happening, booking_id) + _KEPT
     return [FreedTime(resource_id=resource_id, kept_until=until) for resource_id in ids]
+
+
+@together(free_for_the_line)
+def _free_all_for_the_line(happenings: Sequence[Happening]) -> list[Model]:
+    """Whom nobody waits behind costs nothing more than the look."""
+    line = WaitlistEntry.objects.filter(state=WAITING).values("resource_id")
+    waited_for = Occupancy.objects.filter(booking__in=_ids(happenings), resource_id__in=line)
+    concerned = set(waited_for.values_list("booking_id", flat=True))
+    return [row for h in happenings if _id(h) in concerned for row in free_for_the_line(h)]
+
+
+def _ids(happenings: Sequence[Happening]) -> list[UUID]:
+    return [_id(happening) for happening in happenings]
+
+
+def _id(happening: Happening) -> UUID:
+    subject = happening.subject
+    found: UUID = subject.booking_id if isinstance(subject, Change) else subject.pk
+    return found
 
 
 def _freed_at(happening: Happening, booking_id: UUID) -> datetime:

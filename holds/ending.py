@@ -9,14 +9,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F
+
 from bookings import changes, lock_objects
 from bookings import states as booking_states
-from bookings.services import Move, confirm, end
+from bookings.services import Move, confirm, end, end_all
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import VersionMismatch
 from config.kernel.locks import locked
 from holds.models import Hold
 from holds.states import ACTIVE, CONFIRMED, EXPIRED, HOLD_STATES, RELEASED
+
+UNPAID = "Nobody paid before the hold ended"
 
 
 def move_hold(hold: Hold, to_state: str, **columns: object) -> None:
@@ -46,9 +50,7 @@ def release_locked(hold: Hold, now: datetime, actor: Actor, reason: str) -> None
     _end(hold, RELEASED, Move(booking_states.RELEASED, now, actor, reason), reason)
 
 
-def expire_locked(
-    booking_ids: Sequence[UUID], *, reason: str = "Nobody paid before the hold ended"
-) -> int:
+def expire_locked(booking_ids: Sequence[UUID], *, reason: str = UNPAID) -> int:
     """Expire the holds of these bookings whose time is up, re-read under their locks.
 
     Returns how many. One that was paid, extended or released meanwhile is left as it is.
@@ -61,6 +63,36 @@ def expire_locked(
         hold.booking = bookings[hold.booking_id]
         _end(hold, EXPIRED, Move(booking_states.EXPIRED, now, SYSTEM, reason))
     return len(lapsed)
+
+
+def expire_together_locked(booking_ids: Sequence[UUID]) -> int:
+    """The same with as many statements for a hundred as for one; returns how many.
+
+    Changes and requests, whose end moves more than their own rows, are not looked at.
+    """
+    found = lock_objects.lock_bookings(booking_ids).filter(requested_at=None)
+    bookings = {b.pk: b for b in found}
+    holds = list(locked(Hold.objects.filter(booking_id__in=bookings, change=None)))
+    now = lock_objects.now_under_locks()
+    lapsed = [h for h in holds if h.state == ACTIVE and h.lapses_at <= now]
+    if lapsed:
+        _expire_together(lapsed, now)
+        ended = [bookings[hold.booking_id] for hold in lapsed]
+        end_all(ended, Move(booking_states.EXPIRED, now, SYSTEM, UNPAID))
+    return len(lapsed)
+
+
+def _expire_together(holds: Sequence[Hold], now: datetime) -> None:
+    """Their rows only; what stands behind them is the caller's."""
+    moved = Hold.objects.filter(pk__in=[hold.pk for hold in holds], state=ACTIVE).update(
+        state=EXPIRED,
+        version=F("version") + 1,
+        ended_at=now,
+        has_open_checkout=False,
+        ended_because="",
+    )
+    if moved != len(holds):
+        raise VersionMismatch
 
 
 def fail_locked(hold: Hold, now: datetime, reason: str) -> None:

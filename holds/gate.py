@@ -25,9 +25,11 @@ from bookings.errors import SlotTaken
 from bookings.rules_query import mode_of
 from config.kernel.errors import DomainError
 from config.kernel.redis import Script, ask
+from holds.crowds import Crowds
 from holds.subjects import LineRequest
 
 T = TypeVar("T")
+crowds = Crowds()
 
 # As long as a claim may take, lock timeouts included; the gate of a process that died opens then.
 DECIDING_MS = 3000
@@ -97,9 +99,19 @@ def through(attempt: Callable[[], T], *, asked: Asked, refuse: Callable[[SlotTak
     if not gated:
         return attempt()
     entry = _Entry(asked, gated, uuid.uuid4().hex)
+    is_wanted = crowds.enter(gated)
+    try:
+        return _when_asked(entry, attempt, refuse) if is_wanted else _decided(entry, attempt)
+    finally:
+        crowds.leave(gated)
+
+
+def _when_asked(entry: "_Entry", attempt: Callable[[], T], refuse: Callable[[SlotTaken], T]) -> T:
+    """The way of everybody who is not alone."""
+    crowds.lost(entry.lines)
     found = _turn(entry.take)
     if found is _Found.TAKEN:
-        if _stands(asked, gated[0]):
+        if _stands(entry.asked, entry.lines[0]):
             return refuse(SlotTaken(line=0))
         found = _turn(entry.take_anyway)
     return _decided(entry, attempt) if found is _Found.PASSED else attempt()
@@ -147,6 +159,8 @@ def _decided(entry: "_Entry", attempt: Callable[[], T]) -> T:
             status = _status(answer)
             return answer
         finally:
+            if status == 409:
+                crowds.lost(entry.lines)
             entry.leave(status, changed)
 
 

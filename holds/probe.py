@@ -40,6 +40,35 @@ _POOLED = """
         WHERE r.mode = 'pooled' AND k.resource_id = w.resource_id AND k.during && w.during
 """
 
+# The same where a busy pool would send hundreds of rows: what has lapsed, and as one use the most
+# units that others have at once (the sweep of `pool_use.PEAK_LIVE`, without the claimant's own).
+_SUMMED = """
+    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT clock.now, w.position, o.lapsed, o.peak
+    FROM clock, (VALUES {wanted}) AS w(position, resource_id, during)
+    CROSS JOIN LATERAL (
+        WITH found AS MATERIALIZED (
+            SELECT booking_id, lapses_at, during, quantity FROM bookings_occupancy
+            WHERE exclusive AND resource_id = w.resource_id AND during && w.during
+              AND released_at IS NULL
+            {pooled}
+        )
+        SELECT (
+            SELECT array_agg(DISTINCT booking_id) FROM found WHERE lapses_at <= clock.now
+        ) AS lapsed, (
+            SELECT coalesce(max(used), 0) FROM (
+                SELECT sum(step.units) OVER (ORDER BY step.at, step.units) AS used
+                FROM found CROSS JOIN LATERAL (VALUES
+                    (greatest(lower(found.during), lower(w.during)), found.quantity),
+                    (upper(found.during), -found.quantity)
+                ) AS step(at, units)
+                WHERE (found.lapses_at IS NULL OR found.lapses_at > clock.now)
+                  AND (found.booking_id IS NULL OR NOT found.booking_id = ANY (%s::uuid[]))
+            ) AS uses
+        ) AS peak
+    ) AS o
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -81,11 +110,16 @@ class Seen:
 
 def look(wanted: Sequence[Wanted], *, own: set[UUID]) -> Seen:
     """One round trip under the resources' locks; what the bookings `own` have is not others'."""
-    parameters: list[Any] = []
-    for number, each in enumerate(wanted):
-        parameters += [number, each.resource_id, each.during.start, each.during.end]
-    values = ", ".join(["(%s::int, %s::uuid, tstzrange(%s, %s))"] * len(wanted))
-    pooled = "" if all(each.is_exclusive for each in wanted) else _POOLED
+    resources = {each.resource_id for each in wanted}
+    if all(each.is_exclusive for each in wanted):
+        return _rows_there(wanted, own, pooled="")
+    if len(resources) < len(wanted):  # several of one pool: when each is taken matters
+        return _rows_there(wanted, own, pooled=_POOLED)
+    return _summed(wanted, own)
+
+
+def _rows_there(wanted: Sequence[Wanted], own: set[UUID], *, pooled: str) -> Seen:
+    values, parameters = _values(wanted)
     with connection.cursor() as cursor:
         cursor.execute(_PROBE.format(wanted=values, pooled=pooled), parameters)
         found = cursor.fetchall()
@@ -98,6 +132,23 @@ def look(wanted: Sequence[Wanted], *, own: set[UUID]) -> Seen:
         elif start is not None and (booking_id is None or booking_id not in own):
             others[number].append(Use(Window(start, end), quantity))
     return Seen(now, sorted(lapsed), first_taken(wanted, others))
+
+
+def _summed(wanted: Sequence[Wanted], own: set[UUID]) -> Seen:
+    values, parameters = _values(wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(_SUMMED.format(wanted=values, pooled=_POOLED), [*parameters, sorted(own)])
+        found = cursor.fetchall()
+    lapsed = {booking_id for _, _, ids, _ in found for booking_id in ids or ()}
+    others = {number: [Use(wanted[number].during, peak)] for _, number, _, peak in found}
+    return Seen(found[0][0], sorted(lapsed), first_taken(wanted, others))
+
+
+def _values(wanted: Sequence[Wanted]) -> tuple[str, list[Any]]:
+    parameters: list[Any] = []
+    for number, each in enumerate(wanted):
+        parameters += [number, each.resource_id, each.during.start, each.during.end]
+    return ", ".join(["(%s::int, %s::uuid, tstzrange(%s, %s))"] * len(wanted)), parameters
 
 
 def first_taken(wanted: Sequence[Wanted], others: dict[int, list[Use]]) -> Taken | None:

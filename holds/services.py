@@ -1,22 +1,21 @@
 """What can be done with a hold. Claiming is in `claims.py`."""
 
-import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
 from bookings import freshness
-from bookings import lock_objects as bookings_locks
 from bookings import services as bookings_services
 from bookings.models import Booking, Occupancy
-from config.kernel import clock, rows
+from config.kernel import rows
 from config.kernel.context import Actor
 from config.kernel.errors import InvalidTransition, NotFound
 from config.kernel.locks import retried_on_deadlock
 from holds import ending
 from holds.claims import Claimant, LineRequest, claim
 from holds.errors import CheckoutOpen, HoldExpired, HoldNotExtendable, TooManyHolds
+from holds.lapsing import expire_lapsed
 from holds.lock_objects import LockedHold, lock_hold
 from holds.models import Hold
 from holds.states import ACTIVE, CONFIRMED
@@ -34,8 +33,6 @@ __all__ = [
     "extend",
     "release",
 ]
-
-log = logging.getLogger(__name__)
 
 
 @retried_on_deadlock
@@ -139,33 +136,6 @@ def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:
         raise HoldExpired
     ending.win_locked(found.hold, found.now, actor, free=True)
     return found.booking
-
-
-def expire_lapsed(*, limit: int = 1000) -> int:
-    """Tidy holds whose time is up, a transaction each; returns how many ended.
-
-    One that cannot be ended now is logged and left for the next time; the others go on.
-
-    Nothing depends on it: reads ignore lapsed holds and claims supersede them (design.md §5).
-    """
-    lapsed = Hold.objects.filter(state=ACTIVE, lapses_at__lte=clock.now())
-    ids = list(lapsed.order_by("lapses_at").values_list("booking_id", flat=True)[:limit])
-    return sum(_expire_or_log(booking_id) for booking_id in ids)
-
-
-def _expire_or_log(booking_id: UUID) -> int:
-    try:
-        return _expire_one(booking_id)
-    except Exception:
-        log.exception("The hold of booking %s could not be expired", booking_id)
-        return 0
-
-
-@retried_on_deadlock
-def _expire_one(booking_id: UUID) -> int:
-    with transaction.atomic():
-        bookings_locks.lock_resources_of([booking_id])
-        return ending.expire_locked([booking_id])
 
 
 def _locked(hold_id: UUID) -> LockedHold:

@@ -1,9 +1,11 @@
 """What money does when something happens; see `manage.py effects`."""
 
+from collections.abc import Sequence
+
 from django.db.models import Model, QuerySet
 
 from bookings import mails
-from config.kernel.effects import Happening, kick, on
+from config.kernel.effects import Happening, kick, on, together
 from config.kernel.money import Money
 from payments import approval, receipts
 from payments.models import Checkout, Due, Refund
@@ -62,7 +64,13 @@ def close_sessions_of_change(happening: Happening) -> list[Due]:
 @on("booking.expired", "booking.released", "booking.cancelled")
 def close_sessions(happening: Happening) -> list[Due]:
     """Sessions still open for what is gone are to be expired: the sweep does it."""
-    _close(Checkout.objects.filter(due__booking=happening.subject), happening)
+    return close_sessions_of_all([happening])
+
+
+@together(close_sessions)
+def close_sessions_of_all(happenings: Sequence[Happening]) -> list[Due]:
+    bookings = [happening.subject.pk for happening in happenings]
+    _close(Checkout.objects.filter(due__booking__in=bookings), happenings[0])
     return []
 
 

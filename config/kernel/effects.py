@@ -10,10 +10,10 @@ a `kick_task` is worked on at once after the commit; beat sweeps what the kick m
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models, transaction
 
@@ -35,7 +35,10 @@ class Happening:
 
 
 Effect = Callable[[Happening], Iterable[models.Model]]
+Together = Callable[[Sequence[Happening]], Iterable[models.Model]]
+T = TypeVar("T", bound=Together)
 _registry: dict[str, list[Effect]] = defaultdict(list)
+_together: dict[Effect, Together] = {}
 
 
 def on(*names: str) -> Callable[[Effect], Effect]:
@@ -53,6 +56,31 @@ def on(*names: str) -> Callable[[Effect], Effect]:
 def rows_for(happening: Happening) -> list[models.Model]:
     """The rows that the registered effects ask to be written, in the order of registration."""
     return [row for effect in _registry[happening.name] for row in effect(happening)]
+
+
+def together(effect: Effect) -> Callable[[T], T]:
+    """Register how an effect answers many happenings at once, with no more statements than one.
+
+    It returns what the effect itself would return for each of them, in any order.
+    """
+
+    def register(many: T) -> T:
+        _together[effect] = many
+        return many
+
+    return register
+
+
+def rows_for_all(happenings: Sequence[Happening]) -> list[models.Model]:
+    """The rows for many happenings of one name. Effects without a form for many run for each."""
+    rows: list[models.Model] = []
+    for effect in _registry[happenings[0].name] if happenings else ():
+        many = _together.get(effect)
+        if many is not None:
+            rows += many(happenings)
+        else:
+            rows += [row for happening in happenings for row in effect(happening)]
+    return rows
 
 
 def registered() -> dict[str, list[str]]:

@@ -23,6 +23,8 @@ _Row = tuple[str, ...]
 _Shape = tuple[tuple[type[models.Model], _Row], ...]
 _SHARED = frozenset({uuid.UUID, datetime})
 _PLAIN = _SHARED | {str, int}
+# The statements of more rows than this are not kept: batches differ, and each is long.
+_MOST_KEPT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ def insert(rows: Iterable[models.Model]) -> None:
     parameters: dict[str, Any] = {}
     named: dict[int, str] = {}
     shape = tuple((type(row), _row(row, parameters, named)) for row in written)
+    statement = _kept_statement if len(shape) <= _MOST_KEPT else _statement
     with connection.cursor() as cursor:
-        cursor.execute(_statement(shape), parameters)
+        cursor.execute(statement(shape), parameters)
     for row in written:
         row._state.adding = False
         row._state.db = connection.alias
@@ -115,6 +118,10 @@ def _fields(model: type[models.Model]) -> list[models.Field]:
 
 
 @lru_cache(maxsize=256)
+def _kept_statement(shape: _Shape) -> str:
+    return _statement(shape)
+
+
 def _statement(shape: _Shape) -> str:
     grouped: dict[type[models.Model], list[_Row]] = {}
     for model, row in shape:

@@ -156,7 +156,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
-    "holds-tidy-lapsed": {"task": "holds.tidy_lapsed", "schedule": timedelta(seconds=5)},
+    "holds-tidy-lapsed": {
+        "task": "holds.tidy_lapsed",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
     "holds-sweep-waitlist": {
         "task": "holds.sweep_waitlist",
         "schedule": timedelta(seconds=15),

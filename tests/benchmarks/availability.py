@@ -51,13 +51,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--lapsed", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=30.0, help="of claims, for each half")
+    parser.add_argument("--only", choices=["growing", "pool", "expiring"], help="one part of it")
     options = parser.parse_args()
     sizes = [size for size in SIZES if size < options.largest] + [options.largest]
     with stage() as on:
         logging.disable(logging.WARNING)
-        growing(on, sizes, options.rounds)
-        busy_pool(on)
-        expiring(on, options.lapsed, options.seconds)
+        parts = {
+            "growing": lambda: growing(on, sizes, options.rounds),
+            "pool": lambda: busy_pool(on),
+            "expiring": lambda: expiring(on, options.lapsed, options.seconds),
+        }
+        for name, part in parts.items():
+            if options.only in (None, name):
+                part()
 
 
 # --- The table grows ----------------------------------------------------------------------------

@@ -5,7 +5,9 @@ asked in turn, so that what else the machine does meets both. Prints tables for 
 """
 
 import argparse
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ _SAMPLE = """
     FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+
+
+TURNS = 10
 
 
 @dataclass
@@ -45,14 +50,17 @@ class Side:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=500)
-    parser.add_argument("--crowds", type=int, default=6)
-    parser.add_argument("--count", type=int, default=3000, help="uncontended claims for each")
+    parser.add_argument("--crowds", type=int, default=4)
+    parser.add_argument("--count", type=int, default=2000, help="uncontended claims for each")
+    parser.add_argument("--seconds", type=float, default=240.0, help="begin no more after these")
     options = parser.parse_args()
     with stage() as on:
-        report(measure(on, options.visitors, options.crowds, options.count), options.visitors)
+        until = time.monotonic() + options.seconds
+        report(measure(on, options, until), options.visitors)
 
 
-def measure(on: Stage, visitors: int, crowds: int, count: int) -> list[Side]:
+def measure(on: Stage, options: argparse.Namespace, until: float) -> list[Side]:
+    """Crowds first, for half of the time at most, then claims that nobody disputes."""
     from members import api_keys
     from tests.factories import ResourceFactory, WorkspaceFactory
 
@@ -68,26 +76,41 @@ def measure(on: Stage, visitors: int, crowds: int, count: int) -> list[Side]:
         for name, value in (("with the gate", "true"), ("without", "false"))
     ]
     for side in sides:
-        hammer(side.url, clients=CLIENTS, count=500, request=claims.spread)
-    slot = 0
-    for turn in range(crowds):
-        for side in sides if turn % 2 else reversed(sides):
-            slot += 1
-            with sampled(on, side):
-                found = hammer(
-                    side.url, clients=visitors, count=visitors, request=claims.crowd(slot)
-                )
-            assert found.statuses[201] == 1, found.statuses
-            _add(side.crowd, found)
-    for turn in range(10):
-        for side in sides if turn % 2 else reversed(sides):
-            found = hammer(side.url, clients=CLIENTS, count=count // 10, request=claims.spread)
-            _add(side.alone, found)
-            _add(
-                side.single,
-                hammer(side.url, clients=1, count=count // 20, request=claims.spread),
+        _said(f"warming up {side.name}")
+        hammer(side.url, clients=CLIENTS, count=200, request=claims.spread)
+    half = (time.monotonic() + until) / 2
+    for number, side in _turns(sides, options.crowds, half):
+        with sampled(on, side):
+            found = hammer(
+                side.url,
+                clients=options.visitors,
+                count=options.visitors,
+                request=claims.crowd(number),
             )
+        _said(f"crowd {number} {side.name}: {found.took:.1f} s, {dict(found.statuses)}")
+        assert found.statuses[201] == 1, found.statuses
+        _add(side.crowd, found)
+    count = options.count // TURNS
+    for number, side in _turns(sides, TURNS, until):
+        found = hammer(side.url, clients=CLIENTS, count=count, request=claims.spread)
+        _add(side.alone, found)
+        _add(side.single, hammer(side.url, clients=1, count=count // 2, request=claims.spread))
+        _said(f"uncontended {number} {side.name}: {found.took:.1f} s")
     return sides
+
+
+def _turns(sides: list[Side], turns: int, until: float) -> Iterator[tuple[int, Side]]:
+    """Both sides in each turn, in changing order, numbered; no turn begins after `until`."""
+    for turn in range(turns):
+        if turn and time.monotonic() > until:
+            _said(f"the time is over after {turn} of {turns} turns")
+            return
+        for place, side in enumerate(sides if turn % 2 else reversed(sides)):
+            yield 2 * turn + place, side
+
+
+def _said(what: str) -> None:
+    print(f"... {what}", file=sys.stderr, flush=True)
 
 
 def _add(to: Figures, found: Figures) -> None:

@@ -32,7 +32,14 @@ def _redis_is_asked(monkeypatch):
 
 
 def resource(mode: str = "exclusive") -> UUID:
-    """The id of a resource that this process has met."""
+    """The id of a resource that this process has met, and that a crowd wants all day."""
+    made = quiet_resource(mode)
+    gate.crowds.lost([line(made, 0, 23)])
+    return made
+
+
+def quiet_resource(mode: str = "exclusive") -> UUID:
+    """The id of a resource that this process has met, and that nobody fights for."""
     made = uuid4()
     rules_query._modes[made] = mode
     return made
@@ -217,6 +224,81 @@ def test_inside_a_transaction_redis_is_not_asked():
     room = resource()
     with Deciding(line(room)):
         assert come(line(room)) is BROKEN
+
+
+# --- Who is alone pays nothing ------------------------------------------------------------------
+
+
+class Taking:
+    """Stands in front of the script that comes in, and counts who asks."""
+
+    def __init__(self, script: Any) -> None:
+        self.script, self.asked = script, 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return self.script(*arguments)
+
+
+@pytest.fixture
+def taking(monkeypatch) -> Taking:
+    counted = Taking(gate._TAKE)
+    monkeypatch.setattr(gate, "_TAKE", counted)
+    return counted
+
+
+def test_who_is_alone_is_not_asked_to_come_in(taking):
+    room = quiet_resource()
+    assert come(line(room, 9, 10), work=lambda: WON) is WON
+    assert come(line(room, 10, 11), work=lambda: WON) is WON
+    with Deciding(line(room, 11, 12)):
+        assert come(line(room, 12, 13)) is BROKEN
+    assert taking.asked == 0
+
+
+def test_the_first_of_a_crowd_goes_ahead_and_those_beside_them_come_one_at_a_time(taking):
+    room = quiet_resource()
+    first, second = (Deciding(line(room, n, n + 2), owner=str(n)) for n in (9, 10))
+    with first, second, pytest.raises(gate.SlotContended):
+        come(line(room, 10, 11), owner="third")
+    assert taking.asked > 1
+
+
+@pytest.mark.parametrize("answer", [WON, LOST])
+def test_the_first_leaves_a_mark_for_those_behind(monkeypatch, taking, answer):
+    """Also for those in another process, who have not seen it: here, before they are forgotten."""
+    room = quiet_resource()
+    come(line(room), work=lambda: answer)
+    assert taking.asked == 0
+    gate.crowds.lost([line(room)])
+    monkeypatch.setattr(gate, "_stands", lambda *_: True)
+    assert come(line(room)) == "told"
+    assert taking.asked == 1
+
+
+def test_who_comes_behind_a_loser_is_asked_and_for_a_while_only(monkeypatch, taking):
+    room = quiet_resource()
+    come(line(room, 9, 11), work=lambda: LOST)
+    come(line(room, 11, 12))
+    assert taking.asked == 0
+    come(line(room, 10, 12))
+    assert taking.asked == 1
+    monkeypatch.setattr("holds.crowds.FOUGHT_OVER_SECONDS", -1.0)
+    other = quiet_resource()
+    come(line(other), work=lambda: LOST)
+    come(line(other))
+    assert taking.asked == 1
+
+
+def test_nothing_is_left_under_way_after_an_error():
+    room = quiet_resource()
+
+    def fail() -> Any:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        come(line(room), work=fail)
+    assert room not in gate.crowds._under_way
 
 
 def test_it_can_be_switched_off(settings):
