@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from bookings import ics
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
 from bookings.models import Booking, Change, Series
+from bookings.moved import without_add_ons
+from bookings.together import together
 from bookings.words import change_text, moment_text, window_text
 from config.kernel.money import Money
 from members.mail import notification
@@ -297,10 +299,13 @@ def _mail(
 
 
 def _about(booking: Booking) -> dict[str, Any]:
+    every = booking.lines.select_related("resource__location")
+    standing = [line for line in every if line.cancelled_at is None]
     lines = [
         {
             "resource": line.resource.name,
             "quantity": line.quantity,
+            "add_ons": group.said,
             "when": window_text(
                 line.starts_at, line.ends_at, ZoneInfo(line.resource.location.timezone)
             ),
@@ -308,8 +313,8 @@ def _about(booking: Booking) -> dict[str, Any]:
             "address": line.resource.location.address,
             "directions": line.resource.location.directions,
         }
-        for line in booking.lines.select_related("resource__location")
-        if line.cancelled_at is None
+        for group in together(standing)
+        for line in [group.line]
     ]
     return {
         "booking": booking,
@@ -323,12 +328,12 @@ def _about(booking: Booking) -> dict[str, Any]:
 
 def _before(booking: Booking, change: Change) -> list[str]:
     """What each line that moved was, as words."""
-    return _windows(booking, [wanted["before"] for wanted in change.lines])
+    return _windows(booking, [wanted["before"] for wanted in without_add_ons(change.lines)])
 
 
 def _wanted(booking: Booking, change: Change) -> list[str]:
     """What each line that moves is to be, as words."""
-    return _windows(booking, change.lines)
+    return _windows(booking, without_add_ons(change.lines))
 
 
 def _windows(booking: Booking, windows: list[Shown]) -> list[str]:

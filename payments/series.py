@@ -28,6 +28,7 @@ from holds import ending
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
 from holds.models import Hold
+from holds.pricing import groups_of_claimant
 from payments import cancelling, holding
 from payments.models import Due
 
@@ -132,7 +133,8 @@ def place(
     """
     require_transaction()
     rules = _rules(wish.resource)
-    seen = preview(rules=rules, repeat=wish.repeat)
+    groups = groups_of_claimant(claimant, wish.resource.workspace_id, [rules])
+    seen = preview(rules=rules, repeat=wish.repeat, groups=groups)
     _refuse_conflicts(wish, seen)
     series = _written(wish)
     windows = list(seen.free)
