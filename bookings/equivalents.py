@@ -26,13 +26,14 @@ _LOOK_AHEAD = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One line as it would be: a resource, a window, how many; its price."""
+    """One line or add-on as it would be: a resource, a window, how many; its price."""
 
     resource_id: UUID
     name: str
     window: Window
     quantity: int
     price: Money
+    is_add_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +134,7 @@ def _equivalent(known: Known, parts: Sequence[Part], lines: Sequence[Line]) -> E
             price_was = frozen[part.resource_id, part.quantity]
             offer = offer_of(offering, part.resource_id, price_was)
             price = quote_add_on(offer, part.window, part.quantity, rules=rules).total
-        found.append(Moved(part.resource_id, rules.name, part.window, part.quantity, price))
+        is_add_on = part.add_on is not None
+        moved = Moved(part.resource_id, rules.name, part.window, part.quantity, price, is_add_on)
+        found.append(moved)
     return Equivalent(found)

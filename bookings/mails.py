@@ -10,6 +10,8 @@ from django.db import models
 from bookings import ics
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
 from bookings.models import Booking, Change, Line, Series
+from bookings.moved import without_add_ons
+from bookings.together import together
 from bookings.words import change_text, moment_text, window_text
 from config.kernel.money import Money
 from members.mail import notification
@@ -300,10 +302,12 @@ def _mail(
 
 
 def _about(booking: Booking) -> dict[str, Any]:
+    standing = [line for line in _lines(booking) if line.cancelled_at is None]
     lines = [
         {
             "resource": line.resource.name,
             "quantity": line.quantity,
+            "add_ons": group.said,
             "when": window_text(
                 line.starts_at, line.ends_at, ZoneInfo(line.resource.location.timezone)
             ),
@@ -311,8 +315,8 @@ def _about(booking: Booking) -> dict[str, Any]:
             "address": line.resource.location.address,
             "directions": line.resource.location.directions,
         }
-        for line in _lines(booking)
-        if line.cancelled_at is None
+        for group in together(standing)
+        for line in [group.line]
     ]
     return {
         "booking": booking,
@@ -339,12 +343,12 @@ def _lines(booking: Booking) -> Iterable[Line]:
 
 def _before(booking: Booking, change: Change) -> list[str]:
     """What each line that moved was, as words."""
-    return _windows(booking, [wanted["before"] for wanted in change.lines])
+    return _windows(booking, [wanted["before"] for wanted in without_add_ons(change.lines)])
 
 
 def _wanted(booking: Booking, change: Change) -> list[str]:
     """What each line that moves is to be, as words."""
-    return _windows(booking, change.lines)
+    return _windows(booking, without_add_ons(change.lines))
 
 
 def _windows(booking: Booking, windows: list[Shown]) -> list[str]:

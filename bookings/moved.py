@@ -6,7 +6,7 @@ was made; both are read here, with one query for the resources however many ther
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,12 +33,13 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One line that moves, or has moved."""
+    """One line that moves, or has moved, and the add-ons that go with it."""
 
     line_id: UUID
     before: Spot
     after: Spot
     amount_minor: int
+    with_it: tuple["Moved", ...] = ()
 
     @property
     def stays(self) -> bool:
@@ -58,11 +59,21 @@ class Moved:
 
 
 def moved(stories: Iterable[Story]) -> list[list[Moved]]:
-    """For each story (the lines of a change) what it moves; one query for all, none for none."""
+    """For each story (the lines of a change) what it moves; none for none.
+
+    One query for all, and one more where a story is of several lines, to tell add-ons.
+    """
     stories = list(stories)
     ids = {spot["resource"] for story in stories for wanted in story for spot in _both_ends(wanted)}
     places = Resource.objects.select_related("location").in_bulk(ids) if ids else {}
-    return [[_moved(wanted, places) for wanted in story] for story in stories]
+    parents = _parents(stories)
+    return [_together([_moved(wanted, places) for wanted in story], parents) for story in stories]
+
+
+def without_add_ons(story: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of a change that are no add-ons of others in it."""
+    parents, ids = _parents([story]), {UUID(wanted["line"]) for wanted in story}
+    return [wanted for wanted in story if parents.get(UUID(wanted["line"])) not in ids]
 
 
 def given_up(stories: Iterable[Story]) -> list[list[str]]:
@@ -75,7 +86,7 @@ def given_up(stories: Iterable[Story]) -> list[list[str]]:
 
 def as_changed(lines: Iterable[Line], moves: Sequence[Moved]) -> list[Line]:
     """Copies of a booking's lines as they are to be: for showing, never saved."""
-    after = {each.line_id: each for each in moves}
+    after = {each.line_id: each for move in moves for each in (move, *move.with_it)}
     return [_changed(line, after.get(line.pk)) for line in lines]
 
 
@@ -87,6 +98,25 @@ def _changed(line: Line, move: Moved | None) -> Line:
     found.starts_at, found.ends_at = move.after.start, move.after.end
     found.amount_minor = move.amount_minor
     return found
+
+
+def _parents(stories: Iterable[Story]) -> dict[UUID, UUID]:
+    """Whose add-on a line is, of lines in stories of several."""
+    ids = {UUID(wanted["line"]) for story in stories if len(story) > 1 for wanted in story}
+    add_ons = Line.objects.filter(pk__in=ids, parent__isnull=False) if ids else Line.objects.none()
+    return {pk: parent for pk, parent in add_ons.values_list("pk", "parent_id") if parent}
+
+
+def _together(moves: list[Moved], parents: Mapping[UUID, UUID]) -> list[Moved]:
+    ids = {each.line_id for each in moves}
+    return [
+        replace(
+            move,
+            with_it=tuple(e for e in moves if parents.get(e.line_id) == move.line_id),
+        )
+        for move in moves
+        if parents.get(move.line_id) not in ids
+    ]
 
 
 def _both_ends(wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:

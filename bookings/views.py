@@ -1,10 +1,10 @@
 """A workspace's home, a resource's week, and a booking's calendar file. All of them only read."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,18 +13,16 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from bookings import ics
-from bookings.availability import Availability, Slot
 from bookings.catalogue import catalogue, resources_of
 from bookings.forms import SearchForm, Wish, wish_from
 from bookings.group_prices import groups_for
 from bookings.links import booking_id_from
 from bookings.models import Booking, Resource
-from bookings.pricing import Quote, quote
-from bookings.remembered import remembered
-from bookings.rules import Rules, Window
+from bookings.picking import Extra, Picked, extras_of, pick, seen
+from bookings.rules import Rules
 from bookings.selectors import rules_for
 from bookings.visibility import Viewer, may_see_row, visible_rows
-from bookings.week import Choice, longest_from, range_of, slot_at, turns, week
+from bookings.week import Choice, few_of, turns, week
 from bookings.words import policy_text
 from config.kernel import clock
 from members.models import Workspace
@@ -110,61 +108,37 @@ def _resource(request: HttpRequest, slug: str, resource_slug: str) -> Resource:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """A chosen window: whether it can be had, and what it would cost."""
-
-    window: Window
-    quote: Quote
-    slot: Slot | None
-    shortened_from: int = 0
-
-
 def _page(request: HttpRequest, found: Resource, rules: Rules) -> dict[str, Any]:
     now = clock.now()
     wish = wish_from(request.GET, rules, now)
-    around = range_of(wish.first, rules.zone)
-    available = remembered(rules=[rules], start=around.start, end=around.end)[found.pk]
-    choice = Choice(wish.day, wish.minutes, wish.quantity)
+    pools, known = seen(rules, wish.first)
     groups = groups_for(member_of(request), found.workspace_id, [rules])
-    picked = _picked(available, wish, choice, groups)
-    if picked is not None:
-        minutes = rules.minutes_of(picked.window)
-        choice = replace(choice, window=picked.window, minutes=minutes)
+    extras = extras_of(rules, request.GET, wish.quantity)
+    chosen = pick(known, pools, wish, extras, groups, rules)
+    choice = Choice(wish.day, wish.minutes, wish.quantity)
+    if chosen is not None:
+        minutes = rules.minutes_of(chosen.window)
+        choice = replace(choice, window=chosen.window, minutes=minutes)
+        extras = list(chosen.extras)
     return {
         "workspace": found.workspace,
         "resource": found,
         "rules": rules,
         "now": now,
-        "week": week(available, choice, wish.first),
+        "week": week(known[found.pk], choice, wish.first),
         "choice": choice,
-        "picked": picked,
+        "few": few_of(rules.capacity),
+        "extras": extras,
+        "picked": chosen,
         "first": wish.first,
-        "query": (query := _query(wish, choice)),
+        "query": (query := _query(wish, choice, extras)),
         "live_query": urlencode(query),
-        "stay": _stay(rules, picked),
+        "extras_query": urlencode(_said(extras)),
+        "stay": _stay(rules, chosen),
         "hold_minutes": rules.hold_ttl_seconds // 60,
-        "policy": _policy(rules, picked, now),
+        "policy": _policy(rules, chosen, now),
         **turns(wish.first, rules, now),
     }
-
-
-def _picked(
-    available: Availability, wish: Wish, choice: Choice, groups: frozenset[UUID]
-) -> Picked | None:
-    """The chosen start with the chosen duration, or with what fits when that is too long."""
-    rules = available.rules
-    if wish.start is None or not _is_shown(wish.start, wish.first, rules):
-        return None
-    fits = longest_from(available, wish.start, choice)
-    minutes = fits or choice.minutes
-    window = rules.window_from(wish.start, minutes * 60)
-    return Picked(
-        window=window,
-        quote=quote(rules, window, choice.quantity, groups=groups),
-        slot=slot_at(available, wish.start, minutes, choice.quantity) if fits else None,
-        shortened_from=choice.minutes if fits and fits < choice.minutes else 0,
-    )
 
 
 def _stay(rules: Rules, picked: Picked | None) -> dict[str, date]:
@@ -187,12 +161,7 @@ def _policy(rules: Rules, picked: Picked | None, now: datetime) -> str:
     )
 
 
-def _is_shown(start: datetime, first: date, rules: Rules) -> bool:
-    shown = range_of(first, rules.zone)
-    return shown.start <= start < shown.end
-
-
-def _query(wish: Wish, choice: Choice) -> dict[str, str]:
+def _query(wish: Wish, choice: Choice, extras: Sequence[Extra]) -> dict[str, str]:
     """What links and the live part carry along, so that nothing chosen is lost."""
     query = {
         "from": wish.first.isoformat(),
@@ -203,4 +172,9 @@ def _query(wish: Wish, choice: Choice) -> dict[str, str]:
         query["quantity"] = str(choice.quantity)
     if choice.window is not None:
         query["start"] = f"{choice.window.start:%Y-%m-%dT%H:%MZ}"
-    return query
+    return query | _said(extras)
+
+
+def _said(extras: Sequence[Extra]) -> dict[str, str]:
+    """The add-ons that a link has to name: those of which more is chosen than comes by itself."""
+    return {extra.field: str(extra.chosen) for extra in extras if extra.chosen > extra.least}

@@ -42,7 +42,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One step of one day: how it looks (`state`), and the start it stands for if it has one."""
+    """One step of one day: how it looks (`state`), and the start it stands for if it has one.
+
+    `left` is how many units of a pool can be had from that start, where some cannot; `few`: see
+    `few_of`.
+    """
 
     label: str
     state: str
@@ -50,6 +54,8 @@ class Cell:
     chosen: bool = False
     first: bool = False
     now: bool = False
+    left: int | None = None
+    few: bool = False
 
     @property
     def css(self) -> str:
@@ -190,6 +196,11 @@ def slot_at(available: Availability, start: datetime, minutes: int, quantity: in
     return next((slot for slot in found if slot.start == start), None)
 
 
+def few_of(capacity: int) -> int:
+    """How many units of a pool are so few that one should hurry: a quarter at most, or three."""
+    return max(3, capacity // 4)
+
+
 @dataclass(frozen=True)
 class _Canvas:
     """What every cell of a week is drawn from."""
@@ -224,7 +235,8 @@ class _Canvas:
         slot = next(
             (s for s in self.startable.get(day, []) if span.start <= s.start < span.end), None
         )
-        chosen = self.choice.window
+        chosen, capacity = self.choice.window, self.available.rules.capacity
+        left = slot.remaining if slot and slot.remaining < capacity else None
         return Cell(
             label=clock_text(slot.start, zone) if slot else row.said,
             state=FREE if slot else self._state(day, span),
@@ -232,6 +244,8 @@ class _Canvas:
             chosen=chosen is not None and self._is_chosen(day, span, chosen),
             first=chosen is not None and span.start <= chosen.start < span.end,
             now=span.start <= self.available.as_of < span.end,
+            left=left,
+            few=left is not None and left <= few_of(capacity),
         )
 
     def _is_chosen(self, day: date, span: Window, chosen: Window) -> bool:

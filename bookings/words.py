@@ -12,6 +12,9 @@ from bookings.models import Booking, Line, Resource
 from bookings.policy import Terms, terms_of
 from config.kernel.money import Money
 
+# Where a booking has more deadlines than this, they are told as hours before each.
+_MOST_DEADLINES = 2
+
 
 def window_text(start: datetime, end: datetime, zone: ZoneInfo, *, named: bool = True) -> str:
     """ "Tue 8 Dec, 14:00–15:30, Auckland": in the location's zone, which is named unless told."""
@@ -96,8 +99,14 @@ def _hours_text(hours: int) -> str:
     return f"{hours} hour{'' if hours == 1 else 's'}"
 
 
+def _lower(text: str) -> str:
+    return f"{text[0].lower()}{text[1:]}"
+
+
 def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime) -> list[str]:
     """The frozen policy of a booking, a sentence for each different one; none for a free booking.
+
+    Many times under the same terms have one, in hours before each.
 
     `lines` are in order, with their resources and places.
     """
@@ -105,9 +114,8 @@ def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime)
     if not booking.total_minor or not terms:
         return []
     found: dict[str, str] = {}
-    for line in lines:
-        if line.position >= len(terms):
-            continue
+    shown = [line for line in lines if line.position < len(terms)]
+    for line in shown:
         text = policy_text(
             terms[line.position],
             booking.currency,
@@ -118,4 +126,6 @@ def booking_policy_texts(booking: Booking, lines: Sequence[Line], now: datetime)
         found.setdefault(text, line.resource.name)
     if len(found) == 1:
         return list(found)
+    if len(found) > _MOST_DEADLINES and len({terms[ln.position] for ln in shown}) == 1:
+        return [f"For each: {_lower(policy_text(terms[shown[0].position], booking.currency))}"]
     return [f"{name}: {text}" for text, name in found.items()]

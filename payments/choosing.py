@@ -25,6 +25,7 @@ from bookings.forms import Wish, wish_from
 from bookings.models import Booking, Line
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.together import together
 from bookings.usage import Use
 from bookings.week import Choice, Week, durations, range_of, week
 from config.kernel import clock
@@ -101,6 +102,12 @@ class Choosing:
     @property
     def had(self) -> Window:
         return Window(self.line.starts_at, self.line.ends_at)
+
+    @property
+    def with_it(self) -> str:
+        """The add-ons that go with the line, as words."""
+        mine = [each for each in self.others if each.parent_id == self.line.pk]
+        return together([self.line, *mine])[0].said
 
     @property
     def movable_until(self) -> datetime:

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from bookings.forms import FAR, instant
 from bookings.models import Resource
+from bookings.picking import add_ons_said
 from config.kernel.errors import InvalidInput
-from holds.claims import LineRequest
+from holds.claims import AddOnRequest, LineRequest
 from members.pages import member_of
 from payments.credits import MAX_MINOR
 from payments.models import Refund
@@ -38,12 +39,16 @@ class HoldForm(forms.Form):
 
 
 def line_from(posted: QueryDict, resource: Resource) -> LineRequest:
-    """The line that a form asks for. Raises InvalidInput: our own forms do not get it wrong."""
+    """The line that a form asks for, with its add-ons.
+
+    Raises InvalidInput: our own forms do not get it wrong.
+    """
     form = HoldForm({"quantity": "1", **posted.dict()})
     if not form.is_valid():
         raise InvalidInput("This form does not name a time. Choose one again.")
     asked: dict[str, Any] = form.cleaned_data
-    return LineRequest(resource.pk, asked["start"], asked["end"], asked["quantity"])
+    add_ons = tuple(AddOnRequest(*each) for each in add_ons_said(posted))
+    return LineRequest(resource.pk, asked["start"], asked["end"], asked["quantity"], add_ons)
 
 
 class ChangeForm(HoldForm):

@@ -8,13 +8,17 @@ from uuid import UUID
 
 from django.db.models import Prefetch, Q
 
-from bookings.availability import Alternative, alternatives
+from bookings.availability import Alternative
 from bookings.links import manage_token, rebook_token
 from bookings.models import Booking, BookingEvent, Line, Resource
+from bookings.nearby import nearby
+from bookings.picking import field_of
 from bookings.states import AWAITING_APPROVAL, CONFIRMED, UNDECIDED
 from bookings.visibility import Viewer
 from config.kernel import clock
+from holds.claims import LineRequest
 from holds.models import Hold
+from holds.parts import requests_of
 from holds.selectors import Held, is_live, live_change, own_hold, with_moves
 from members.models import Member
 from payments import goodwill
@@ -52,10 +56,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Another time or place, for someone who lost a slot: a button that holds it."""
+    """Another time or place, for someone who lost a slot: a button that holds it.
+
+    `add_ons` are the fields of its form that ask for them.
+    """
 
     what: Alternative
     zone: str
+    quantity: int = 1
+    add_ons: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +162,7 @@ def after(
         "refused": truth.money.refused if is_lost else None,
         "goodwill": goodwill.given_for(booking) if is_lost else None,
         "rebook": rebook_token(booking) if verdict in {"lost", "failed"} else "",
+        "is_one": len(requests_of(truth.lines)) == 1,
         "offers": nearest(truth.lines, booking, viewer) if is_lost else [],
         "is_live": is_live(hold, now),
         "receipts": of_booking(booking) if verdict == "confirmed" else [],
@@ -162,38 +172,26 @@ def after(
 
 def nearest(lines: Iterable[Line], booking: Booking, viewer: Viewer) -> list[Offer]:
     """Free equivalents for the first line of a booking that was lost."""
-    first = next(iter(lines), None)
-    if first is None:
-        return []
-    return offers(
-        booking.workspace_id,
-        first.resource_id,
-        first.starts_at,
-        first.ends_at,
-        first.quantity,
-        viewer=viewer,
-    )
+    asked = requests_of(list(lines))
+    return offers(booking.workspace_id, asked[0], viewer=viewer) if asked else []
 
 
-def offers(
-    workspace_id: UUID,
-    resource_id: UUID,
-    start: datetime,
-    end: datetime,
-    quantity: int = 1,
-    *,
-    viewer: Viewer,
-) -> list[Offer]:
-    """The nearest equivalents of a window, so many units free; each in the zone of its place."""
-    found = alternatives(
+def offers(workspace_id: UUID, line: LineRequest, *, viewer: Viewer) -> list[Offer]:
+    """The nearest equivalents of a line with its add-ons; each in the zone of its place."""
+    found = nearby(
         workspace_id=workspace_id,
-        resource_id=resource_id,
-        start=start,
-        end=end,
+        resource_id=line.resource_id,
+        window=line.window,
+        quantity=line.quantity,
+        add_ons=[(each.resource_id, each.quantity) for each in line.add_ons],
         viewer=viewer,
-        quantity=quantity,
         count=4,
     )
     places = Resource.objects.filter(pk__in=[a.resource_id for a in found])
     zones = dict(places.values_list("pk", "location__timezone"))
-    return [Offer(a, zones[a.resource_id]) for a in found if a.resource_id in zones]
+    fields = [(field_of(each.resource_id), each.quantity) for each in line.add_ons]
+    return [
+        Offer(a, zones[a.resource_id], line.quantity, fields)
+        for a in found
+        if a.resource_id in zones
+    ]

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from bookings.discounts import DiscountUsedUp
+from bookings.errors import SlotTaken
 from bookings.links import absolute, manage_token
 from bookings.models import Booking, Resource
 from bookings.views import viewer_of
@@ -72,12 +73,15 @@ def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
 
 
 def _asked(resource: Resource, line: LineRequest) -> dict[str, Any]:
-    return {
+    asked = {
         "resource": str(resource.pk),
         "start": line.start,
         "end": line.end,
         "quantity": line.quantity,
     }
+    if line.add_ons:
+        asked["add_ons"] = [[str(each.resource_id), each.quantity] for each in line.add_ons]
+    return asked
 
 
 def _not_placed(
@@ -98,21 +102,22 @@ def _not_placed(
         "zone": resource.location.timezone,
         "code": problem["code"],
         "message": problem["detail"],
-        "offers": offers(
-            resource.workspace_id,
-            resource.pk,
-            line.start,
-            line.end,
-            line.quantity,
-            viewer=viewer_of(request),
-        )
-        if offered
-        else [],
+        "short": _short(line, problem),
+        "offers": offers(resource.workspace_id, line, viewer=viewer_of(request)) if offered else [],
     }
     response = render(request, "payments/not_held.html", words, status=problem["status"])
     if error is not None and error.retry_after_seconds:
         response["Retry-After"] = str(error.retry_after_seconds)
     return response
+
+
+def _short(line: LineRequest, problem: dict[str, Any]) -> dict[str, Any] | None:
+    """The add-on of which too few are left, and how many are."""
+    index = problem.get("add_on")
+    if problem["code"] != SlotTaken.code or index is None:
+        return None
+    pool = Resource.objects.get(pk=line.add_ons[index].resource_id)
+    return {"name": pool.name, "left": problem.get("remaining") or 0}
 
 
 @posted(lambda token: reverse("holds:hold", args=[token]))

@@ -1,5 +1,6 @@
 """Booking again what an incident took away: the link shows, only its button claims."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +83,5 @@ def _page(
 def _nearest(request: HttpRequest, apology: Apology, line: LineRequest) -> Any:
     start = max(line.start, database_now())
     end: datetime = start + (line.end - line.start)
-    return offers(
-        apology.workspace_id, line.resource_id, start, end, line.quantity, viewer=viewer_of(request)
-    )
+    moved = replace(line, start=start, end=end)
+    return offers(apology.workspace_id, moved, viewer=viewer_of(request))

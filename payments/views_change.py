@@ -8,8 +8,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from bookings.models import Booking
+from bookings.models import Booking, Line
 from bookings.moved import Moved, Spot, as_changed
+from bookings.rules import Window
 from bookings.states import CONFIRMED
 from bookings.week import turns
 from bookings.words import booking_policy_texts
@@ -122,6 +123,14 @@ def _choices(truth: Shown, found: Choosing, now: datetime) -> dict[str, Any]:
     }
 
 
+def _with(add_on: Line, line: Line, window: Window) -> Moved:
+    """An add-on moves with its line."""
+    before = Spot(add_on.resource, line.starts_at, line.ends_at)
+    return Moved(
+        add_on.pk, before, Spot(add_on.resource, window.start, window.end), add_on.amount_minor
+    )
+
+
 def _policy(truth: Shown, found: Choosing, now: datetime) -> list[str]:
     """What cancelling would cost at the new time."""
     if found.window is None:
@@ -129,5 +138,7 @@ def _policy(truth: Shown, found: Choosing, now: datetime) -> list[str]:
     line = found.line
     before = Spot(line.resource, line.starts_at, line.ends_at)
     after = Spot(line.resource, found.window.start, found.window.end)
-    lines = as_changed(truth.lines, [Moved(line.pk, before, after, line.amount_minor)])
+    moves = [Moved(line.pk, before, after, line.amount_minor)]
+    moves += [_with(each, line, found.window) for each in truth.lines if each.parent_id == line.pk]
+    lines = as_changed(truth.lines, moves)
     return booking_policy_texts(truth.booking, lines, now)

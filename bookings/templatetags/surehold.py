@@ -1,5 +1,6 @@
 """Windows, moments, durations, money and states as people say them."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,10 +10,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.breakdown import Breakdown, Priced, breakdown
 from bookings.lengths import duration_text, length_text
 from bookings.local_time import clock_text
+from bookings.models import Line
 from bookings.rules import Rules, Window
-from bookings.taxes import Tax
+from bookings.together import Together, together
 from bookings.words import day_text, unbroken, window_text, zone_text
 from config.kernel.money import Money
 
@@ -151,16 +154,15 @@ def event_word(kind: str) -> str:
 
 
 @register.filter
-def part_label(label: str) -> str:
-    """A part's label within a sentence: "Per hour" becomes "per hour", and "GST 15%" stays."""
-    first, _, _ = label.partition(" ")
-    return label[:1].lower() + label[1:] if first[1:].islower() or len(first) == 1 else label
+def prices_of(lines: Iterable[Line], currency: str) -> Breakdown:
+    """What lines cost, part by part, as it was frozen."""
+    return breakdown([Priced(ln.resource.name, ln.price, ln.quantity) for ln in lines], currency)
 
 
 @register.filter
-def tax_label(tax: dict[str, Any]) -> str:
-    """GST 15%"""
-    return Tax(tax["name"], tax["basis_points"]).label
+def with_add_ons(lines: Iterable[Line]) -> list[Together]:
+    """The lines that are no add-ons, each with its own."""
+    return together(lines)
 
 
 @register.inclusion_tag("_field.html")

@@ -17,6 +17,7 @@ def facts(env: dict[str, str], demo: dict[str, Any]) -> list[tuple[str, str]]:
             rows.append(("Stripe sandbox", f"{sandbox}/_sandbox"))
     rows += [("", "")] if demo else []
     rows += [(str(login["what"]), _login(login)) for login in demo.get("logins", [])]
+    rows += [("Discount code", str(demo["code"]))] if demo.get("code") else []
     rows += [("API key", str(demo["api_key"]))] if demo.get("api_key") else []
     return rows
 

@@ -1,7 +1,8 @@
-"""What the demo's business has: two houses, eight rooms, hours and prices."""
+"""What the demo's business has: two houses and somebody in Lisbon; what can be booked there."""
 
 from dataclasses import dataclass, field
 from datetime import time
+from typing import Any
 
 from django.core.files.base import ContentFile
 
@@ -9,22 +10,27 @@ from bookings.models import Category, Location, OpeningHours, PriceRule, Resourc
 from members.models import Workspace
 from payments.demo.pictures import Scene, draw
 
+_PER_HOUR = "Per hour"
 MINUTE = 60
 HOUR = 60 * MINUTE
 
 
 @dataclass(frozen=True)
 class Room:
-    """One room of the demo; `hourly` and `flat` are in cents."""
+    """One resource of the demo; `hourly`, `nightly` and `flat` are in cents.
+
+    `rules` are any fields of the resource.
+    """
 
     name: str
     category: str
-    seats: int
+    seats: int | None
     hourly: int
     description: str
     scene: Scene
     flat: int = 0
-    rules: dict[str, int] = field(default_factory=dict)
+    nightly: int = 0
+    rules: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,15 @@ HOUSES = (
                 Scene("booth", "#e6dfe8", "#5b4a73"),
                 rules={"min_seconds": 30 * MINUTE, "max_seconds": 2 * HOUR},
             ),
+            Room(
+                "City bikes, Britomart",
+                "Bike",
+                None,
+                1200,
+                "Upright bikes with a basket. A lock comes with each; helmets if you need them.",
+                Scene("bike", "#dbe7ea", "#2b6777"),
+                rules={"mode": "pooled", "capacity": 6},
+            ),
         ),
     ),
     House(
@@ -103,7 +118,10 @@ HOUSES = (
                 5500,
                 "Sprung floor and mirrors along one wall. Shoes stay at the door.",
                 Scene("studio", "#f0e8cf", "#b98a1d"),
-                rules={"buffer_after_seconds": 15 * MINUTE},
+                rules={
+                    "buffer_before_seconds": 15 * MINUTE,
+                    "buffer_after_seconds": 30 * MINUTE,
+                },
             ),
             Room(
                 "Pōhutukawa studio",
@@ -133,13 +151,60 @@ HOUSES = (
                 Scene("booth", "#dfe7e6", "#3d6f73"),
                 rules={"min_seconds": 30 * MINUTE, "max_seconds": HOUR},
             ),
+            Room(
+                "City bikes, Ponsonby",
+                "Bike",
+                None,
+                1200,
+                "The same bikes, in the courtyard. Bring them back to where you took them.",
+                Scene("bike", "#e9e6d6", "#6d7b2f"),
+                rules={"mode": "pooled", "capacity": 5},
+            ),
+            Room(
+                "Court 1",
+                "Court",
+                None,
+                4000,
+                "One badminton court under the big roof. Half price until noon.",
+                Scene("court", "#e4dccf", "#3c6e8f"),
+            ),
+            Room(
+                "The loft",
+                "Guest room",
+                None,
+                0,
+                "A bed under the roof for two, with its own stairs and a kettle.",
+                Scene("loft", "#efe6dc", "#80556b"),
+                nightly=18000,
+                rules={"booking_unit": "day", "max_days": 7},
+            ),
+        ),
+    ),
+    House(
+        name="From Lisbon, by video",
+        slug="lisbon",
+        address="A link comes with the confirmation",
+        directions="Inês calls you. Her hours are those of Lisbon; yours stand beside them.",
+        timezone="Europe/Lisbon",
+        weekdays=(time(9), time(17)),
+        weekend=None,
+        rooms=(
+            Room(
+                "Inês Duarte, acoustics",
+                "Consultant",
+                None,
+                12000,
+                "An hour about how your room sounds and what can be done about it.",
+                Scene("desk", "#ebe2d3", "#3f5f8a"),
+                rules={"max_seconds": 2 * HOUR, "notice_seconds": 4 * HOUR},
+            ),
         ),
     ),
 )
 
 
 def build(workspace: Workspace) -> list[Resource]:
-    """Write the whole catalogue; returns the rooms in order."""
+    """Write the whole catalogue; returns what can be booked by itself, in order."""
     categories: dict[str, Category] = {}
     rooms: list[Resource] = []
     for house in HOUSES:
@@ -193,7 +258,11 @@ def _room(
     resource.save()
     if room.hourly:
         PriceRule.objects.create(
-            resource=resource, kind="per_hour", amount_minor=room.hourly, label="Room, per hour"
+            resource=resource, kind="per_hour", amount_minor=room.hourly, label=_PER_HOUR
+        )
+    if room.nightly:
+        PriceRule.objects.create(
+            resource=resource, kind="per_day", amount_minor=room.nightly, label="Per night"
         )
     if room.flat:
         PriceRule.objects.create(
@@ -203,5 +272,5 @@ def _room(
 
 
 def _slug(name: str) -> str:
-    plain = name.lower().replace("ō", "o").replace("ū", "u")
+    plain = name.lower().replace("ō", "o").replace("ū", "u").replace("ê", "e").replace(",", "")
     return "-".join(plain.split())

@@ -119,10 +119,62 @@ def _bench(pen: Draw, accent: str) -> None:
         _box(pen, x + 30, 495, 10, 60, "#4a453d")
 
 
+def _bike(pen: Draw, accent: str) -> None:
+    for x in (330, 570):
+        _ring(pen, x, 350, 160)
+    for line in ((410, 430, 480, 310), (480, 310, 600, 310), (600, 310, 500, 430),
+                 (410, 430, 500, 430), (480, 310, 500, 430), (650, 430, 595, 270)):  # fmt: skip
+        pen.line([n * _SCALE for n in line], accent, 10 * _SCALE)
+    _box(pen, 445, 292, 70, 14, "#4a453d", 7)
+    _box(pen, 565, 262, 70, 12, "#4a453d", 6)
+    _box(pen, 620, 280, 70, 46, "#a5785a", 6)
+
+
+def _ring(pen: Draw, x: int, y: int, size: int) -> None:
+    corners = [x * _SCALE, y * _SCALE, (x + size) * _SCALE, (y + size) * _SCALE]
+    pen.ellipse(corners, outline="#39403c", width=10 * _SCALE)
+
+
+def _court(pen: Draw, accent: str) -> None:
+    _box(pen, 60, 440, 840, 130, accent)
+    for x in (60, 300, 660, 896):
+        _box(pen, x, 440, 4, 130, "#f3efe6")
+    for y in (440, 503, 566):
+        _box(pen, 60, y, 840, 4, "#f3efe6")
+    for x in (474, 480):
+        _box(pen, x, 310, 6, 250, "#4a453d")
+    for y in range(315, 440, 14):
+        _box(pen, 440, y, 80, 2, "#f3efe6")
+
+
+def _desk(pen: Draw, accent: str) -> None:
+    _box(pen, 480, 230, 240, 150, "#39403c", 10)
+    _box(pen, 492, 242, 216, 126, "#cfe0e4", 4)
+    _round(pen, 575, 260, 50, 50, "#d9a987")
+    _box(pen, 552, 312, 96, 56, accent, 24)
+    _box(pen, 592, 378, 16, 22, "#39403c")
+    _table(pen, 330, 460)
+    _round(pen, 390, 360, 44, 38, "#f3efe6")
+
+
+def _loft(pen: Draw, accent: str) -> None:
+    _box(pen, 420, 290, 30, 220, "#7b5f45", 6)
+    _box(pen, 430, 400, 420, 80, "#f3efe6", 12)
+    _box(pen, 560, 385, 300, 100, accent, 14)
+    _box(pen, 450, 370, 110, 46, "#ffffff", 16)
+    _box(pen, 430, 470, 430, 30, "#7b5f45", 6)
+    for x in (440, 830):
+        _box(pen, x, 498, 18, 36, "#5f4934")
+
+
 _FURNITURE: dict[str, Callable[[Draw, str], None]] = {
     "meeting": _meeting,
     "board": _board,
     "booth": _booth,
     "studio": _studio,
     "bench": _bench,
+    "bike": _bike,
+    "court": _court,
+    "desk": _desk,
+    "loft": _loft,
 }

@@ -2,21 +2,21 @@
 
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import requests
 from django.conf import settings
 from django.db import transaction
 
-from bookings.availability import availability, slots
+from bookings.availability import Slot, availability, slots
 from bookings.models import Resource
 from bookings.rules import Rules
 from bookings.selectors import rules_for
 from config.kernel import clock
 from config.kernel.context import SYSTEM, Actor
 from config.kernel.errors import DomainError
-from holds.claims import Claimant, LineRequest, claim
+from holds.claims import AddOnRequest, Claimant, LineRequest, claim
 from members.models import Workspace
 from payments import checkouts, settlement
 from payments.models import Checkout, Signal
@@ -27,12 +27,12 @@ PEOPLE = (
     ("Emil Lindqvist", "emil@example.com"), ("Fatima Haddad", "fatima@example.com"),
     ("Grace Leota", "grace@example.com"), ("Hiroshi Tanaka", "hiroshi@example.com"),
 )  # fmt: skip
-_BOOKINGS = 36
+_BOOKINGS = 44
 _DESK = Actor("staff", label="Demo")
 
 
 def fill(workspace: Workspace, rooms: Sequence[Resource]) -> int:
-    """Place and pay about three dozen bookings in the coming week; returns how many stand.
+    """Place and pay about forty bookings in the coming week; returns how many stand.
 
     Paying works only at our sandbox; at Stripe's own test mode only the free room is booked.
     """
@@ -47,13 +47,11 @@ def fill(workspace: Workspace, rooms: Sequence[Resource]) -> int:
         seconds = min(max(hours * 3600, chosen.min_seconds), chosen.max_seconds)
         open_slots = slots(known[chosen.resource_id], duration_seconds=seconds)
         if open_slots:
-            made += _book(workspace, chosen, dice.choice(open_slots).start, seconds, dice)
+            made += _book(workspace, chosen, dice.choice(open_slots), dice)
     return made
 
 
-def _book(
-    workspace: Workspace, rules: Rules, start: datetime, seconds: int, dice: random.Random
-) -> int:
+def _book(workspace: Workspace, rules: Rules, slot: Slot, dice: random.Random) -> int:
     name, email = dice.choice(PEOPLE)
     if rules.prices and not _at_sandbox():
         return 0
@@ -61,7 +59,7 @@ def _book(
         with transaction.atomic():
             held = claim(
                 workspace=workspace,
-                lines=[LineRequest(rules.resource_id, start, start + timedelta(seconds=seconds))],
+                lines=[_line(rules, slot, dice)],
                 claimant=Claimant(email=email, name=name),
                 actor=_DESK,
             )
@@ -72,6 +70,14 @@ def _book(
     except DomainError:
         return 0  # the dice chose a time that an earlier throw has taken
     return 1
+
+
+def _line(rules: Rules, slot: Slot, dice: random.Random) -> LineRequest:
+    """Some units of it, with what has to go with them and sometimes with what may."""
+    quantity = 1 if rules.is_exclusive else dice.randint(1, min(2, slot.remaining))
+    chosen = [o for o in rules.offers if o.is_required or dice.random() < 0.5]
+    add_ons = tuple(AddOnRequest(offer.pool_id, quantity) for offer in chosen)
+    return LineRequest(rules.resource_id, slot.start, slot.end, quantity, add_ons)
 
 
 def _pay(booking_id: UUID, url: str) -> None:

@@ -104,6 +104,11 @@ function lengthen(direction) {
   if (minutes >= min && minutes <= max) choose(chosen.value, minutes);
 }
 
+// A press of "Hold it" means the choice that its panel shows: none while a newer one is on its way.
+const holdable = (is) => { for (const button of document.querySelectorAll("#picked .go")) button.disabled = !is; };
+document.addEventListener("htmx:beforeRequest", (event) => { if (event.target.id === "choose") holdable(false); });
+document.addEventListener("htmx:afterRequest", (event) => { if (event.target.id === "choose" && !event.detail.successful) holdable(true); });
+
 // While the page keeps itself current: focus stays where it was, and what has gone fades.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (drag && event.target.id === "week") event.detail.shouldSwap = false;

@@ -32,7 +32,7 @@ def test_a_code_reprices_the_hold_and_can_be_taken_off(client: Client) -> None:
     answer = use(client, page, " winter ")
     assert (answer.status_code, answer.url) == (303, page)
     words = text(client.get(page))
-    assert "discount Winter" in words
+    assert "Discount Winter" in words
     assert "−NZ$4.50" in words
     assert "Pay NZ$40.50" in words
     assert "Code Winter is used" in words

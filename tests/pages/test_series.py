@@ -8,13 +8,14 @@ from django.test import Client
 from django.urls import reverse
 
 from bookings.links import manage_token
-from bookings.models import Booking, Resource
+from bookings.models import Booking, PriceRule, Resource
 from holds.claims import LineRequest
 from holds.lock_objects import lock_hold
 from holds.services import confirm_unpaid
+from members.models import GroupMembership, MemberGroup
 from tests.admin.support import payment
 from tests.core.support import SOMEBODY, hold
-from tests.factories import WorkspaceFactory, at, make_room
+from tests.factories import MemberFactory, WorkspaceFactory, at, make_room
 from tests.pages.support import form_to, forms, send, text
 
 pytestmark = pytest.mark.django_db
@@ -135,3 +136,22 @@ def test_the_rest_of_a_series_paid_at_once_is_its_lines_to_come(
     )
     answer = client.get(reverse("payments:cancel_rest", args=[token]))
     assert answer["Location"].endswith("?line=0&line=1&line=2&line=3")
+
+
+def test_a_member_of_a_group_holds_a_series_at_its_price(client: Client, room: Resource) -> None:
+    member = MemberFactory()
+    group = MemberGroup.objects.create(workspace=room.workspace, name="Club", slug="club")
+    GroupMembership.objects.create(group=group, member=member)
+    PriceRule.objects.create(
+        resource=room, kind="per_hour", amount_minor=3000, priority=1, group=group
+    )
+    client.force_login(member, backend="django.contrib.auth.backends.ModelBackend")
+    assert held_series(client, room).total_minor == 4 * 3000
+
+
+def test_many_deadlines_are_one_sentence(client: Client, room: Resource) -> None:
+    booking = held_series(client, room)
+    page = text(client.get(f"/hold/{booking.holds.get().token}/"))
+    assert "For each: free to cancel until 24 hours before it starts." in page
+    assert page.count("ree to cancel") == 1
+    assert "per hour, 4 times" in page

@@ -11,7 +11,7 @@ from django.db import transaction
 from config.kernel import clock
 from members import api_keys
 from members.models import Member, Staff, Workspace
-from payments.demo import catalogue, week
+from payments.demo import catalogue, offers, week
 
 SLUG = "harbour"
 OWNER = "owner@harbour.example"
@@ -28,14 +28,14 @@ class Command(BaseCommand):
         with transaction.atomic():
             workspace = _workspace()
             rooms = catalogue.build(workspace)
-            _people(workspace, password)
+            offers.build(workspace, rooms, _people(workspace, password))
             _, secret = api_keys.create(
                 workspace=workspace,
                 name="Demo",
                 secret=os.environ.get("SUREHOLD_DEMO_API_KEY", ""),
             )
         made = week.fill(workspace, rooms)
-        self.stdout.write(f"{workspace.name}: {len(rooms)} rooms, {made} bookings.")
+        self.stdout.write(f"{workspace.name}: {len(rooms)} things to book, {made} bookings.")
         self.stdout.write(json.dumps(_facts(password, secret)))
 
 
@@ -43,7 +43,7 @@ def _workspace() -> Workspace:
     return Workspace.objects.create(
         slug=SLUG,
         name="Harbour Rooms",
-        tagline="Rooms and studios by the hour, in the middle of Auckland.",
+        tagline="Rooms, studios and bikes by the hour, in the middle of Auckland.",
         timezone="Pacific/Auckland",
         currency="NZD",
         contact_email="hello@harbour.example",
@@ -55,12 +55,13 @@ def _workspace() -> Workspace:
     )
 
 
-def _people(workspace: Workspace, password: str) -> None:
+def _people(workspace: Workspace, password: str) -> Member:
+    """The owner, and a member, who is returned."""
     owner = Member.objects.create_superuser(OWNER, password, name="Marama Wells")
     Staff.objects.create(
         workspace=workspace, member=owner, role=Staff.Role.OWNER, accepted_at=clock.now()
     )
-    Member.objects.create_user(MEMBER, name="Aroha Ngata")
+    return Member.objects.create_user(MEMBER, name="Aroha Ngata")
 
 
 def _facts(password: str, secret: str) -> dict[str, Any]:
@@ -70,5 +71,6 @@ def _facts(password: str, secret: str) -> dict[str, Any]:
             {"what": "Owner (admin)", "email": OWNER, "password": password},
             {"what": "Member", "email": MEMBER},
         ],
+        "code": offers.CODE,
         "api_key": secret,
     }
