@@ -15,13 +15,14 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.http import HttpRequest, HttpResponse, QueryDict, RawPostDataException
 from django.utils.dateparse import parse_datetime
 
 from bookings.add_ons import check_add_ons
 from bookings.checks import broken_rules
 from bookings.errors import LineError
 from bookings.models import Booking, Resource
+from bookings.picking import add_ons_said
 from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
@@ -221,11 +222,19 @@ def _lines_asked(said: dict[str, Any], workspace: Workspace) -> list[dict[str, A
     if "resource_slug" in said["address"]:
         slug = said["address"]["resource_slug"]
         resource = Resource.objects.filter(workspace=workspace, slug=slug).first()
-        wanted = [{**asked, "resource": str(resource.pk)}] if resource else []
+        wanted = [_of_form(asked, resource)] if resource else []
     else:
         given = asked.get("lines")
         wanted = given[:20] if isinstance(given, list) else []
     return [line for each in wanted if (line := _line(each)) is not None]
+
+
+def _of_form(asked: dict[str, Any], resource: Resource) -> dict[str, Any]:
+    """A page's form as the API would have said it: its add-ons are fields of their own."""
+    said = QueryDict(mutable=True)
+    said.update({name: str(value) for name, value in asked.items()})
+    add_ons = [{"resource": str(pool), "quantity": many} for pool, many in add_ons_said(said)]
+    return {**asked, "resource": str(resource.pk), "add_ons": add_ons}
 
 
 def _line(asked: Any) -> dict[str, Any] | None:

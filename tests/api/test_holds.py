@@ -49,6 +49,7 @@ def test_a_claim_answers_with_the_hold_and_its_booking(api: Api, room: Resource)
                         }
                     ],
                     "add_ons": [],
+                    "cancelled_at": None,
                 }
             ],
             "total": {"amount_minor": 6750, "currency": "NZD"},

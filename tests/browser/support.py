@@ -46,5 +46,6 @@ def assert_usable(page: Page) -> None:
 
 def assert_fits(page: Page) -> None:
     """Nothing is wider than the screen."""
+    page.wait_for_load_state()
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{page.url} is {wide} px too wide"

@@ -22,6 +22,8 @@ from tests.money.support import latest, pay, settle, start
 from tests.pages.support import at_param
 from tests.support.sandbox import SandboxClient
 
+pytestmark = pytest.mark.long
+
 DEVICES = [
     {"viewport": DESKTOP},
     {"viewport": PHONE, "color_scheme": "dark", "has_touch": True},

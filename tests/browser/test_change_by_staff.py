@@ -1,5 +1,6 @@
 """Staff move a booking in a real browser, on a desk and on a phone."""
 
+import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
 
@@ -10,6 +11,8 @@ from tests.admin.test_change import asked
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
 from tests.browser.support import assert_fits, assert_usable
 from tests.factories import MemberFactory, ResourceFactory, make_room
+
+pytestmark = pytest.mark.long
 
 
 def test_staff_see_what_a_move_would_do_and_make_it(open_page: NewPage) -> None:

@@ -16,6 +16,8 @@ from tests.browser.support import a_room, assert_fits, assert_usable, local_noon
 from tests.factories import MemberFactory
 from tests.pages.support import at_param
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     "device",

@@ -19,7 +19,7 @@ from tests.browser.support import a_room, assert_fits, assert_usable
 from tests.factories import StaffFactory
 from tests.money.test_making_good import HOUR, NINE, failed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 def sign_in(page: Page, site: str, member: Member) -> None:

@@ -1,5 +1,6 @@
 """The standing page and a finding's pages fit and can be used, on a desk and on a phone."""
 
+import pytest
 from django.test import Client
 from playwright.sync_api import expect
 
@@ -10,6 +11,8 @@ from tests.admin.test_findings import PAGE, all_checked, finding
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
 from tests.browser.support import assert_fits, assert_usable
 from tests.factories import MemberFactory, make_room
+
+pytestmark = pytest.mark.long
 
 
 def test_money_and_slots_on_a_desk_and_on_a_phone(open_page: NewPage) -> None:

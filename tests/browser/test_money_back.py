@@ -24,7 +24,7 @@ from tests.money.test_pay_again import broken
 from tests.support.instances import Fleet, Instance
 from tests.support.sandbox import SandboxClient
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 AFTERNOON = 1  # o'clock in UTC, in Auckland
 
 

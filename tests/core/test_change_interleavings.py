@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 
 from bookings.models import Booking, Change, Resource
 from config.kernel.database_errors import translated
-from holds import services
+from holds import lapsing, services
 from holds.claims import Claimant
 from holds.lock_objects import lock_hold
 from holds.models import Hold
@@ -79,7 +79,7 @@ def _cancel(world: World) -> str:
 
 
 def _lapse(world: World) -> str:
-    return f"lapsed {services._expire_one(world.booking.pk)}"
+    return f"lapsed {lapsing._expire_one(world.booking.pk)}"
 
 
 def _release(world: World) -> str:

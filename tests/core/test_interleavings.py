@@ -18,7 +18,7 @@ from bookings import lock_objects
 from bookings import services as bookings_services
 from bookings.models import Booking, Resource
 from config.kernel.context import SYSTEM
-from holds import services, tasks
+from holds import lapsing, services, tasks
 from holds.claims import Claimant
 from holds.lock_objects import lock_hold
 from holds.models import Hold
@@ -50,7 +50,7 @@ def _claim(world: World) -> str:
 
 def _lapse(world: World) -> str:
     """The tidier, once it has found the hold: perhaps a while ago."""
-    return f"lapsed {services._expire_one(world.held.booking_id)}"
+    return f"lapsed {lapsing._expire_one(world.held.booking_id)}"
 
 
 def _settle(world: World) -> str:

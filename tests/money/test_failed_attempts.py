@@ -19,7 +19,7 @@ from payments.models import FailedAttempt
 from tests.api.client import Api, claim
 from tests.api.test_unavailable import locked
 from tests.core.support import hold, line, tomorrow
-from tests.factories import make_api_key, make_room
+from tests.factories import make_add_on, make_api_key, make_room
 
 
 @pytest.fixture
@@ -87,12 +87,15 @@ def test_a_page_that_failed_is_kept(
         raise OperationalError("connection refused")
 
     monkeypatch.setattr("payments.holding.services.claim", broken)
-    posted = {**_asked(room), "request_id": request_ids.issue()}
+    helmet = make_add_on(room).pool
+    posted = {**_asked(room), f"add-{helmet.pk}": "1", "request_id": request_ids.issue()}
     response = client.post(f"/w/{room.workspace.slug}/{room.slug}/hold/", posted)
     assert response.status_code == 503
     kept = FailedAttempt.objects.get()
     assert (kept.what, kept.code) == ("hold", "temporarily_unavailable")
-    assert [each["resource"] for each in kept.lines] == [str(room.pk)]
+    assert [(each["resource"], each["add_ons"]) for each in kept.lines] == [
+        (str(room.pk), [{"resource": str(helmet.pk), "quantity": 1}])
+    ]
     assert kept.email == ""
 
 

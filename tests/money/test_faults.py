@@ -37,6 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 CALLS = ["error_500_before", "error_500_after", "rate_limit_429", "conflict_409"]
 LOST = ["hang_before", "hang_after", "slow"]
+EACH = [*CALLS, *(pytest.param(kind, marks=pytest.mark.long) for kind in LOST)]
 CREATE = "checkout.sessions.create"
 FETCH = "checkout.sessions.retrieve"
 FETCH_INTENT = "payment_intents.retrieve"
@@ -68,7 +69,7 @@ def start_patiently(held: Hold) -> None:
 # --- Calls ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", CALLS + LOST)
+@pytest.mark.parametrize("kind", EACH)
 @pytest.mark.parametrize("operation", [CREATE, FETCH, CAPTURE])
 def test_a_payment_survives(sandbox: SandboxClient, operation: str, kind: str) -> None:
     held = hold(line(make_room()))
@@ -94,7 +95,7 @@ def test_a_payment_survives(sandbox: SandboxClient, operation: str, kind: str) -
         assert_paid_once(sandbox, held, asked_at_most=2 if kind == "slow" else 1)
 
 
-@pytest.mark.parametrize("kind", CALLS + LOST)
+@pytest.mark.parametrize("kind", EACH)
 @pytest.mark.parametrize("operation", [FETCH, VOID])
 def test_a_lost_slot_survives(sandbox: SandboxClient, operation: str, kind: str) -> None:
     room = make_room()
@@ -114,7 +115,7 @@ def test_a_lost_slot_survives(sandbox: SandboxClient, operation: str, kind: str)
     assert mails(held).count("not_charged") == 1
 
 
-@pytest.mark.parametrize("kind", CALLS + LOST)
+@pytest.mark.parametrize("kind", EACH)
 def test_an_abandoned_page_survives(sandbox: SandboxClient, kind: str) -> None:
     held = hold(line(make_room()))
     start(held)

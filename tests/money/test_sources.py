@@ -139,6 +139,7 @@ def test_the_other_endpoint_hears_nothing(
     assert (outcomes(held), state_of(held)) == ([], ("active", "pending_payment"))
 
 
+@pytest.mark.long
 def test_the_self_heal_alone(stack: Stack, beat: Starter, sandbox: SandboxClient) -> None:
     """No page, no webhook: beat finds it when its time to look has come."""
     held = paid_held(sandbox, room_charging(sandbox, "direct"))

@@ -12,7 +12,7 @@ from tests.money.reconciling import past_the_guards
 from tests.properties import money_checks, slot_checks, stripe_side
 from tests.properties.any_order import AnyOrder
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def main() -> int:
     if asked.interleavings:
         os.environ["SUREHOLD_THOROUGH"] = "1"
         tests.append("tests/core/test_interleavings.py")
+    os.environ["SUREHOLD_LONG"] = "1"
     return pytest.main(["-q", "-s", "-n", "0", "--durations=5", *tests])
 
 

@@ -54,12 +54,14 @@ def test_a_hundred_claims_at_once_on_one_slot(people, room):
     _one_winner(people, 100, before)
 
 
+@pytest.mark.long
 def test_twenty_five_claims_a_second_on_one_slot(people, room):
     before = crowd.deadlocks()
     people.run(crowd.sustained(room, SUSTAINED_SECONDS, 25, _flush))
     _one_winner(people, int(SUSTAINED_SECONDS * 25), before)
 
 
+@pytest.mark.long
 def test_overlapping_windows_of_any_length_by_sixteen_clients(people, room):
     rooms = [room, make_room(workspace=room.workspace, location=room.location)]
     before = crowd.deadlocks()

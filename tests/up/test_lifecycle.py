@@ -66,6 +66,7 @@ def test_the_first_start_says_what_it_does_and_where_everything_is(used: Up) -> 
     assert all(login["email"] in after for login in json.loads(kept.read_text())["logins"])
 
 
+@pytest.mark.long
 def test_killed_and_started_again_it_has_everything(up: Starter, used: Up) -> None:
     first = _again(up, used)
     first.wait_for()
