@@ -22,7 +22,7 @@ from bookings.add_ons import check_add_ons
 from bookings.checks import broken_rules
 from bookings.errors import LineError
 from bookings.models import Booking, Resource
-from bookings.picking import add_ons_said
+from bookings.picking import add_ons_said, field_of
 from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
@@ -114,7 +114,8 @@ def _asked(request: HttpRequest) -> dict[str, Any]:
         if not isinstance(body, dict):
             return {}
         return {name: body[name] for name in ("lines", "member") if name in body}
-    return {name: request.POST[name] for name in _FORM_FIELDS if name in request.POST}
+    kept = {name: request.POST[name] for name in _FORM_FIELDS if name in request.POST}
+    return kept | {field_of(pool): str(many) for pool, many in add_ons_said(request.POST)}
 
 
 def _keep(said: dict[str, Any]) -> None:
