@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -61,6 +62,7 @@ def test_two_browsers_one_slot_and_the_loser_is_helped(open_page: NewPage) -> No
     assert Hold.objects.count() == 2
 
 
+@pytest.mark.long
 def test_the_countdown_speaks_and_at_zero_tells_what_happened(open_page: NewPage) -> None:
     a_room()
     page = open_page(color_scheme="dark")
@@ -79,6 +81,7 @@ def test_the_countdown_speaks_and_at_zero_tells_what_happened(open_page: NewPage
     expect(page.locator(".clock")).to_be_visible()
 
 
+@pytest.mark.long
 def test_processing_refreshes_itself_until_it_is_settled(
     open_page: NewPage, sandbox: SandboxClient
 ) -> None:

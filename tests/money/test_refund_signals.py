@@ -14,7 +14,7 @@ from tests.money.refunds_support import ask, at_stripe, findings, give_back, pai
 from tests.money.support import Hooks, heal, history, room_charging
 from tests.support.sandbox import SandboxClient, eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 PATIENCE = 30.0
 
 

@@ -36,7 +36,7 @@ from tests.money.support import (
 )
 from tests.support.sandbox import SandboxClient
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 class Backup:

@@ -24,7 +24,7 @@ from tests.money.support import (
 from tests.money.support import pay as pay_page
 from tests.support.sandbox import SandboxClient, eventually
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.mark.parametrize("charges", ["platform", "direct"])

@@ -16,7 +16,7 @@ from tests.core.raw import connect, sql
 from tests.core.support import lapse
 from tests.factories import make_api_key, make_room
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import stripe
 
 from .harness import Listener, Process, Shop, paid_later, until
 
+pytestmark = pytest.mark.long
+
 COMPLETED = "checkout.session.completed"
 both_ends = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 

@@ -34,6 +34,7 @@ def test_roles_have_their_timeouts(db: None, role: str, lock: str) -> None:
         assert session.execute("SELECT count(*) FROM members_workspace").fetchone() == (0,)
 
 
+@pytest.mark.long
 def test_web_instances_are_real_and_can_be_killed(web: Starter, sandbox: SandboxClient) -> None:
     one, two = web(2)
     for instance in (one, two):
