@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower, Now
 
 from config.kernel.ids import new_id
@@ -99,6 +100,14 @@ class Workspace(models.Model):
         max_length=7, blank=True, validators=[validate_accent], help_text="#1f5c4a; blank for ours"
     )
     logo = models.ImageField(upload_to="logos/", blank=True)
+    embed_origins = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        db_default=Value([], ArrayField(models.CharField(max_length=200))),
+        blank=True,
+        help_text="Sites that may show the calendar in their pages: https://club.example. "
+        "Separated by commas; blank for none.",
+    )
 
     hold_ttl_seconds = models.PositiveIntegerField(
         default=15 * MINUTE,
@@ -299,7 +308,16 @@ class GroupMembership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A secret key of one workspace: shown once, kept as a hash, revocable, read or write."""
+    """A key of one workspace, revocable, read or write.
+
+    A secret key is shown once and kept as a hash. A publishable key stands in web pages: it reaches
+    only what is public, from pages of its `origins`, and never confirms money; so it can be shown
+    again (`shown`).
+    """
+
+    class Kind(models.TextChoices):
+        SECRET = "secret", "Secret: for servers"
+        PUBLISHABLE = "publishable", "Publishable: for web pages"
 
     class Scope(models.TextChoices):
         READ = "read", "Read"
@@ -311,8 +329,36 @@ class ApiKey(models.Model):
     scope = models.CharField(max_length=5, choices=Scope, default=Scope.READ)
     hint = models.CharField(max_length=16, editable=False, help_text="The key's first characters.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    kind = models.CharField(
+        max_length=11, choices=Kind, default=Kind.SECRET, db_default=Kind.SECRET
+    )
+    shown = models.CharField("key", max_length=80, blank=True, db_default="", editable=False)
+    origins = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        db_default=Value([], ArrayField(models.CharField(max_length=200))),
+        blank=True,
+        help_text="Where its pages come from: https://club.example. Separated by commas.",
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Blank for the default.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="api_key_kind", condition=Q(kind__in=["secret", "publishable"])
+            ),
+            # What is kept readable is never a secret.
+            models.CheckConstraint(
+                name="api_key_secret_is_not_kept", condition=Q(kind="publishable") | Q(shown="")
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"

@@ -3,6 +3,7 @@
 from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
+from bookings.models.calendars import CalendarConnection, ConnectedResource
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
 from bookings.models.hours import OpeningHours
@@ -25,8 +26,10 @@ __all__ = [
     "Booking",
     "BookingEvent",
     "BookingLimit",
+    "CalendarConnection",
     "Category",
     "Change",
+    "ConnectedResource",
     "Discount",
     "DiscountUse",
     "HolidayCalendar",

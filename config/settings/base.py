@@ -20,6 +20,11 @@ PROCESS = env.str("SUREHOLD_PROCESS", default="")
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="")
+# Former keys, while they are being replaced: what was signed or sealed with them is still read.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Passwords of calendars and secrets of webhooks are kept encrypted, with keys made of the secret
+# keys above and this. Another value makes what is kept unreadable.
+SALT_KEY = env.str("SALT_KEY", default="surehold.kept-secrets")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Where members reach the site; links in mails start with it.
@@ -234,6 +239,9 @@ STRIPE_LIVE_SECRET_KEY = STRIPE_SECRET_KEY if STRIPE_LIVE_MODE else ""
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # Connect and read timeouts in seconds, never Stripe's default of 80 (facts: stripe-python).
 STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
+
+# --- Addresses that others choose: webhooks, calendars, feeds (config/kernel/outbound.py) ---------
+OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

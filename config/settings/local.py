@@ -35,6 +35,8 @@ def _kept_secret_key() -> str:
 
 SECRET_KEY = SECRET_KEY or _kept_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# One machine: a webhook's receiver or a calendar may stand on it.
+OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=True)
 WHITENOISE_USE_FINDERS = True
 SILENCED_SYSTEM_CHECKS = ["djstripe.C001", "djstripe.I001"]
 DATABASES = {

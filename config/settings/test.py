@@ -5,6 +5,7 @@ from config.settings.base import PROCESS, database, env
 
 SECRET_KEY = "for-tests-only-not-a-secret-" + "x" * 30
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "testserver"]
+OUTBOUND_PRIVATE_ADDRESSES = True  # the tests' servers are on this machine
 WHITENOISE_USE_FINDERS = True
 # dj-stripe's tables from its models: half a second instead of half a minute.
 MIGRATION_MODULES = {"djstripe": None}

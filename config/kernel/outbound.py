@@ -1,0 +1,175 @@
+"""Requests to addresses that somebody else has chosen: subscribers' endpoints, calendars, feeds.
+
+Whoever chooses an address could choose one inside our own network, at once, by a redirect or by a
+name that means another address later (SSRF). So every connection resolves its name, refuses what is
+not public and connects to the very address that was looked at; redirects are followed only where a
+caller asks for it, each looked at anew; and an answer is bounded in size and time.
+
+`OUTBOUND_PRIVATE_ADDRESSES` lets private addresses through, for one machine and for tests.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+from django.conf import settings
+from requests.structures import CaseInsensitiveDict
+from requests_hardened import Config, HTTPSession
+from requests_hardened.ip_filter import InvalidIPAddress, filter_host
+
+from config.kernel.errors import DomainError, InvalidInput
+
+USER_AGENT = "Surehold"
+MAX_BYTES = 1024 * 1024
+CONNECT_SECONDS = 3.0
+_REDIRECTS = {301, 302, 303, 307, 308}
+_CHUNK = 64 * 1024
+
+
+class OutsideError(DomainError):
+    """Something outside could not be reached, or did not answer as it should."""
+
+    code = "outside_unavailable"
+    status = 502
+    detail = "The other side did not answer."
+
+
+class AddressRefused(OutsideError):
+    """The address leads to where no request of ours may go."""
+
+    code = "address_refused"
+    status = 422
+    detail = "This address is private or cannot be used."
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer, read to its end. `url` is where it came from, after redirects."""
+
+    status: int
+    headers: CaseInsensitiveDict
+    content: bytes
+    url: str
+
+    @property
+    def text(self) -> str:
+        """The content as UTF-8, whatever it is; for people to read."""
+        return self.content.decode("utf-8", errors="replace")
+
+
+def session(*, timeout_seconds: float = 10.0) -> requests.Session:
+    """A session that refuses private addresses and follows no redirect. No proxy of the environment
+    is used, since a proxy would do the resolving."""
+    made = HTTPSession(
+        Config(
+            ip_filter_enable=not settings.OUTBOUND_PRIVATE_ADDRESSES,
+            ip_filter_allow_loopback_ips=False,
+            never_redirect=True,
+            default_timeout=(CONNECT_SECONDS, timeout_seconds),
+            user_agent_override=USER_AGENT,
+        )
+    )
+    made.trust_env = False
+    return made
+
+
+def fetch(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_seconds: float = 10.0,
+    max_bytes: int = MAX_BYTES,
+    redirects: int = 0,
+) -> Fetched:
+    """One request and its whole answer, whatever its status, within `timeout_seconds` in all.
+
+    Raises AddressRefused, and OutsideError for no answer, one that is too large or too slow, and
+    one redirect more than `redirects`.
+    """
+    until = time.monotonic() + timeout_seconds
+    with session(timeout_seconds=timeout_seconds) as http:
+        for _ in range(redirects + 1):
+            answer = _once(http, method, url, headers or {}, body, until, max_bytes)
+            if answer.status not in _REDIRECTS or redirects == 0:
+                return answer
+            url = urljoin(url, answer.headers.get("Location", ""))
+    raise OutsideError("It redirects too often.")
+
+
+def check_url(url: str, field: str = "url") -> str:
+    """The address, if a request could go there now. Raises InvalidInput, naming the field.
+
+    For a good message when it is entered; what counts is that every request looks again.
+    """
+    parts = _parts(url, field)
+    if settings.OUTBOUND_PRIVATE_ADDRESSES:
+        return url
+    if parts.scheme != "https":
+        raise InvalidInput("This must start with https://.", field=field)
+    try:
+        filter_host(parts.hostname or "", parts.port or 443, allow_loopback=False)
+    except InvalidIPAddress:
+        raise InvalidInput("This address is a private one.", field=field) from None
+    except (requests.RequestException, OSError, UnicodeError):
+        raise InvalidInput("There is no such host.", field=field) from None
+    return url
+
+
+def _parts(url: str, field: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError:
+        raise InvalidInput("This is not an address.", field=field) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_a_number:
+        raise InvalidInput("This is not an address that starts with https://.", field=field)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput("Leave the name and the password out of the address.", field=field)
+    return parts
+
+
+def _once(
+    http: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    until: float,
+    max_bytes: int,
+) -> Fetched:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise OutsideError("It took too long.")
+    try:
+        with http.request(
+            method,
+            url,
+            headers=dict(headers),
+            data=body,
+            stream=True,
+            timeout=(min(CONNECT_SECONDS, left), left),
+        ) as response:
+            content = _read(response, until, max_bytes)
+            return Fetched(response.status_code, response.headers, content, url)
+    except InvalidIPAddress:
+        raise AddressRefused from None
+    except requests.Timeout:
+        raise OutsideError("It took too long.") from None
+    except (requests.RequestException, OSError, UnicodeError, ValueError) as error:
+        raise OutsideError(f"It could not be reached ({type(error).__name__}).") from error
+
+
+def _read(response: requests.Response, until: float, max_bytes: int) -> bytes:
+    """Piece by piece as it comes, so that a slow drip meets the deadline as well."""
+    content = b""
+    while piece := response.raw.read1(_CHUNK, decode_content=True):
+        content += piece
+        if len(content) > max_bytes:
+            raise OutsideError("The answer is too large.")
+        if time.monotonic() > until:
+            raise OutsideError("It took too long.")
+    return content
