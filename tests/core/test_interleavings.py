@@ -4,7 +4,8 @@ One room and one hold on it, about which both operations are. After each interle
 hold, the answers are ones the contract has, and nobody was a deadlock's victim.
 
 Settling and sweeping take some twenty locks; the suite stops them at every sixteenth,
-beginning with another one for each pair. `SUREHOLD_THOROUGH=1` stops at every lock of all (docs/soak.md).
+beginning with another one for each pair. `SUREHOLD_THOROUGH=1` stops at every lock of all
+(docs/soak.md).
 """
 
 import os
