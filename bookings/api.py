@@ -11,6 +11,13 @@ from rest_framework.response import Response
 
 from bookings import near
 from bookings.api_prices import discount_json, parts_json, price_json
+from bookings.api_public import (
+    public_offers,
+    public_prices,
+    public_resources,
+    shown_to,
+    viewer_of,
+)
 from bookings.api_schemas import (
     AvailabilitySchema,
     EventSchema,
@@ -20,11 +27,12 @@ from bookings.api_schemas import (
 from bookings.availability import Availability, slots
 from bookings.explain import Reason, explain
 from bookings.local_time import repeated
-from bookings.models import AddOn, Booking, BookingEvent, Line, Location, PriceRule, Resource
+from bookings.models import AddOn, Booking, BookingEvent, Line, Location, Resource
 from bookings.nearest import free_throughout
 from bookings.remembered import next_of_many, remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.visibility import OPERATOR, Viewer, visible
 from config.api import ApiView, Query, money, rfc3339, rfc3339_or_none
 from config.api_schemas import PAGING, answers, page_of, query
 from config.kernel.errors import DomainError, InvalidInput, NotFound
@@ -50,6 +58,8 @@ class RangeTooLong(DomainError):
 class ResourceListView(ApiView):
     """What can be booked here."""
 
+    publishable = frozenset({"GET"})
+
     @extend_schema(
         operation_id="resources_list",
         tags=["resources"],
@@ -70,10 +80,15 @@ class ResourceListView(ApiView):
     )
     def get(self, request: Request) -> Response:
         asked = Query(request)
-        rows, order = _nearest_first(asked, self.workspace, _found(asked, self.workspace))
+        viewer = viewer_of(self)
+        found = _found(asked, self.workspace, viewer)
+        rows, order = _nearest_first(asked, self.workspace, found)
         minutes = asked.integer("next_free", 1, MAX_RANGE_MINUTES)
         page = paginated(
-            request, rows, order, lambda row: resource_json(row, self.workspace, request)
+            request,
+            rows,
+            order,
+            lambda row: shown_to(viewer, resource_json(row, self.workspace, request)),
         )
         if minutes is not None:
             _say_next_free(page.data["results"], self.workspace, minutes)
@@ -81,6 +96,8 @@ class ResourceListView(ApiView):
 
 
 class ResourceView(ApiView):
+    publishable = frozenset({"GET"})
+
     @extend_schema(
         operation_id="resources_read",
         tags=["resources"],
@@ -88,13 +105,16 @@ class ResourceView(ApiView):
     )
     def get(self, request: Request, resource_id: UUID) -> Response:
         """One resource with its rules and prices."""
-        row = _catalogue(self.workspace).filter(pk=resource_id).first()
+        viewer = viewer_of(self)
+        row = _catalogue(self.workspace, viewer).filter(pk=resource_id).first()
         if row is None:
             raise NotFound("There is no such resource here.")
-        return Response(resource_json(row, self.workspace, request))
+        return Response(shown_to(viewer, resource_json(row, self.workspace, request)))
 
 
 class AvailabilityView(ApiView):
+    publishable = frozenset({"GET"})
+
     @extend_schema(
         operation_id="resources_availability",
         tags=["resources"],
@@ -117,7 +137,7 @@ class AvailabilityView(ApiView):
         duration = asked.integer("duration", 1, MAX_RANGE_MINUTES)
         step = asked.integer("step", 5, 24 * 60)
         quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
-        rules = _rules(self.workspace, resource_id)
+        rules = _rules(self.workspace, resource_id, viewer_of(self))
         duration = _days_asked(asked, rules) or duration
         known = remembered(rules=[rules], start=start, end=end)[resource_id]
         body = _availability_json(known, start, end, quantity)
@@ -144,7 +164,7 @@ class ExplainView(ApiView):
         if end - start > MAX_RANGE:
             raise RangeTooLong(field="end")
         quantity = asked.integer("quantity", 1, MAX_QUANTITY, 1)
-        rules = _rules(self.workspace, resource_id)
+        rules = _rules(self.workspace, resource_id, OPERATOR)
         reasons = explain(rules=rules, start=start, end=end, quantity=quantity)
         return Response(
             {
@@ -274,21 +294,22 @@ def event_json(event: BookingEvent) -> dict[str, Any]:
 # --- Finding ------------------------------------------------------------------------------------
 
 
-def _catalogue(workspace: Workspace) -> QuerySet[Resource]:
+def _catalogue(workspace: Workspace, viewer: Viewer) -> QuerySet[Resource]:
     """A workspace's resources with all that `resource_json` shows: three queries."""
-    prices = PriceRule.objects.order_by("kind", "amount_minor", "id")
-    offers = AddOn.objects.filter(Q(pool__is_active=True) | Q(is_required=True))
+    prices = public_prices(viewer).order_by("kind", "amount_minor", "id")
+    offers = public_offers(viewer).filter(Q(pool__is_active=True) | Q(is_required=True))
     offers = offers.select_related("pool").order_by("position", "pool__name", "id")
     return (
-        Resource.objects.filter(workspace=workspace)
+        public_resources(viewer)
+        .filter(workspace=workspace)
         .select_related("category", "location")
         .prefetch_related(Prefetch("price_rules", prices), Prefetch("add_ons", offers))
     )
 
 
-def _found(asked: Query, workspace: Workspace) -> QuerySet[Resource]:
+def _found(asked: Query, workspace: Workspace, viewer: Viewer) -> QuerySet[Resource]:
     """Bookable resources that the search describes."""
-    rows = _catalogue(workspace).filter(is_active=True, only_with_others=False)
+    rows = _catalogue(workspace, viewer).filter(is_active=True, only_with_others=False)
     for word in asked.text("q").split()[:10]:
         rows = rows.filter(
             Q(name__icontains=word)
@@ -378,8 +399,9 @@ def _say_next_free(found: list[dict[str, Any]], workspace: Workspace, minutes: i
         each["next_free"] = window and {"start": rfc3339(window.start), "end": rfc3339(window.end)}
 
 
-def _rules(workspace: Workspace, resource_id: UUID) -> Rules:
-    found = rules_for(workspace_id=workspace.id, resource_ids=[resource_id]).get(resource_id)
+def _rules(workspace: Workspace, resource_id: UUID, viewer: Viewer) -> Rules:
+    known = rules_for(workspace_id=workspace.id, resource_ids=[resource_id])
+    found = visible(known, viewer).get(resource_id)
     if found is None:
         raise NotFound("There is no such resource here, or it cannot be booked now.")
     return found

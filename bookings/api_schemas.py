@@ -8,6 +8,7 @@ from config.api_schemas import MoneySchema, WindowSchema
 
 BOOKING_STATE = [(state, state) for state in BOOKING_STATES.states]
 CHANGE_STATE = [(state, state) for state in CHANGE_STATES.states]
+_FOR_SERVERS = "Not shown to publishable keys."
 
 
 class NamedSchema(serializers.Serializer):
@@ -29,8 +30,8 @@ class RulesSchema(serializers.Serializer):
     step_seconds = serializers.IntegerField()
     min_seconds = serializers.IntegerField()
     max_seconds = serializers.IntegerField()
-    buffer_before_seconds = serializers.IntegerField()
-    buffer_after_seconds = serializers.IntegerField()
+    buffer_before_seconds = serializers.IntegerField(required=False, help_text=_FOR_SERVERS)
+    buffer_after_seconds = serializers.IntegerField(required=False, help_text=_FOR_SERVERS)
     notice_seconds = serializers.IntegerField()
     horizon_days = serializers.IntegerField()
     horizon_opens_at = serializers.CharField(

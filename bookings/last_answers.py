@@ -39,8 +39,9 @@ class LastAnswerMiddleware:
 
 
 def _key(request: HttpRequest) -> str:
-    """One key's question; the secret itself is not kept."""
-    asked = f"{request.headers.get('Authorization', '')} {request.get_full_path()}"
+    """One key's question, from one origin; the secret itself is not kept."""
+    who = f"{request.headers.get('Authorization', '')} {request.headers.get('Origin', '')}"
+    asked = f"{who} {request.get_full_path()}"
     return f"last:{hashlib.sha256(asked.encode()).hexdigest()}"
 
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import IO, Any, NoReturn, TypeVar, cast
+from typing import IO, Any, ClassVar, NoReturn, TypeVar, cast
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -28,6 +28,7 @@ from members import idempotency
 from members.api_auth import actor_of
 from members.idempotency import Answer
 from members.models import ApiKey, Workspace
+from members.publishable import hold_token, is_publishable, visitor_of
 
 T = TypeVar("T")
 
@@ -84,8 +85,14 @@ class OnlyJson(BaseContentNegotiation):
 
 
 class ApiView(APIView):
-    """An endpoint of one workspace's key."""
+    """An endpoint of one workspace's key.
 
+    `publishable` are the methods that are open to publishable keys, which strangers have. Such a
+    view shows them only what is public, and checks the hold's token: `viewer` of the apps' views
+    and `hold_token` here.
+    """
+
+    publishable: ClassVar[frozenset[str]] = frozenset()
     parser_classes = [StrictJsonParser]
     content_negotiation_class = OnlyJson
 
@@ -101,6 +108,32 @@ class ApiView(APIView):
     @property
     def actor(self) -> Actor:
         return actor_of(self.key)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether a stranger asks, with a publishable key."""
+        return is_publishable(self.key)
+
+    @property
+    def visitor(self) -> str:
+        """The stranger's browser, by the id that it sends; empty for a secret key."""
+        return visitor_of(self.key, self.request._request) if self.is_public else ""
+
+    @property
+    def hold_token(self) -> str | None:
+        """The token without which a stranger's hold is not found; None for a secret key."""
+        return hold_token(self.request._request) if self.is_public else None
+
+    @property
+    def scope(self) -> str:
+        """Within what an Idempotency-Key is one (INV-8): a key, or one browser with a public one.
+
+        What is done to a hold is the hold's, whose token the view has checked by then.
+        """
+        if not self.is_public:
+            return f"key:{self.key.id}"
+        hold = self.kwargs.get("hold_id")
+        return f"pk:hold:{hold}" if hold else self.visitor
 
     def body(self) -> "Fields":
         """The request's JSON object; an empty body is an empty object."""
@@ -127,7 +160,7 @@ class ApiView(APIView):
             return answered(work())
         return answered(
             idempotency.once(
-                scope=f"key:{self.key.id}",
+                scope=self.scope,
                 operation=operation,
                 key=key,
                 request=request,
@@ -141,10 +174,9 @@ class ApiView(APIView):
         key = idempotency_key(self.request)
         if key is None:
             raise IdempotencyKeyRequired
-        scope = f"key:{self.key.id}"
         return answered(
             idempotency.refused(
-                scope=scope, operation=operation, key=key, request=request, error=error
+                scope=self.scope, operation=operation, key=key, request=request, error=error
             )
         )
 

@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from config.problems import CONTENT_TYPE
+from members.publishable import HOLD_TOKEN, VISITOR
 
 Parameters = list[OpenApiParameter]
 
@@ -108,10 +109,25 @@ def idempotency_header(*, required: bool) -> OpenApiParameter:
     )
 
 
+HOLD_TOKEN_HEADER = OpenApiParameter(
+    HOLD_TOKEN,
+    str,
+    OpenApiParameter.HEADER,
+    description="The hold's token; needed with a publishable key, which finds no hold without it.",
+)
+VISITOR_HEADER = OpenApiParameter(
+    VISITOR,
+    str,
+    OpenApiParameter.HEADER,
+    description="With a publishable key: a random id that the browser keeps, 20 to 64 letters, "
+    "digits, `-` and `_`. Idempotency keys and limits are counted within it.",
+)
+
 _MEANINGS = {
     400: "`invalid`, `invalid_json` or another code: what is wrong is named.",
     401: "`unauthenticated`: no live API key.",
-    403: "`insufficient_scope`: the key may only read.",
+    403: "`insufficient_scope`: the key may only read. `publishable_key_not_allowed`, "
+    "`origin_not_allowed`: not with this key, or not from this page.",
     404: "`not_found`: not in this workspace.",
     409: "In conflict with what is: the code says with what.",
     410: "`hold_expired`: the hold has ended.",

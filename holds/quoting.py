@@ -11,6 +11,7 @@ from bookings.discount_rules import Reduction, reduced
 from bookings.errors import UnknownResource
 from bookings.pricing import Quote
 from bookings.selectors import rules_for
+from bookings.visibility import visible
 from config.kernel.money import Money
 from holds.claims import check_shape
 from holds.parts import Part, parts_of
@@ -44,15 +45,16 @@ def quoted(
     """
     check_shape(lines, None)
     parts = parts_of(lines)
-    rules = rules_for(workspace_id=workspace.pk, resource_ids={p.resource_id for p in parts})
+    known = rules_for(workspace_id=workspace.pk, resource_ids={p.resource_id for p in parts})
+    rules = visible(known, claimant.viewer)
     for part in parts:
         if part.resource_id not in rules:
             raise UnknownResource(line=part.line)
     for index, line in enumerate(lines):
-        known = rules[line.resource_id]
-        check_window(known, line.window, quantity=line.quantity, now=now, line=index)
+        of_line = rules[line.resource_id]
+        check_window(of_line, line.window, quantity=line.quantity, now=now, line=index)
         chosen = [(add_on.resource_id, add_on.quantity) for add_on in line.add_ons]
-        check_add_ons(known, chosen, quantity=line.quantity, line=index)
+        check_add_ons(of_line, chosen, quantity=line.quantity, line=index)
     groups = groups_of_claimant(claimant, workspace.pk, rules.values())
     priced = priced_parts(parts, lines, rules, groups)
     found = discounts.find(workspace.pk, discount_code) if discount_code else None

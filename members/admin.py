@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -20,6 +20,7 @@ from members import (
 )
 from members.admin_durations import with_minutes
 from members.admin_filters import OpeningFilter
+from members.admin_keys import ApiKeyForm
 from members.admin_scope import (
     CLERK,
     MANAGER,
@@ -215,16 +216,20 @@ def _is_last_owner(staff: Staff) -> bool:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ScopedAdmin):
-    """Keys are made here, shown once, and revoked; they are never deleted or un-revoked."""
+    """Keys are made here and revoked; they are never deleted or un-revoked. Secret ones are shown
+    once, publishable ones whenever one looks.
+    """
+
+    form = ApiKeyForm
 
     view_rank = MANAGER
     change_rank = add_rank = OWNER
-    list_display = ("name", "hint_shown", "scope", "workspace", "created_at", "is_live")
+    list_display = ("name", "hint_shown", "kind", "scope", "workspace", "created_at", "is_live")
     list_select_related = ("workspace",)
-    list_filter = ("scope",)
+    list_filter = ("kind", "scope")
     search_fields = ("name", "hint")
-    fields = ("workspace", "name", "scope")
-    readonly_fields = ("hint_shown", "created_at", "revoked_at")
+    fields = ("workspace", "name", "kind", "scope", "origins")
+    readonly_fields = ("hint_shown", "shown", "created_at", "revoked_at")
     actions_detail = ("revoke",)
 
     @display(description="starts with")
@@ -236,11 +241,14 @@ class ApiKeyAdmin(ScopedAdmin):
         return "revoked" if key.revoked_at else "live"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("hint_shown", "created_at", "revoked_at")
-        return (*self.fields, *shown) if obj else self.fields
+        if obj is None:
+            return self.fields
+        is_public = obj.kind == ApiKey.Kind.PUBLISHABLE
+        own = ("origins", "shown") if is_public else ("hint_shown",)
+        return ("workspace", "name", "kind", "scope", *own, "created_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fixed = [*super().get_readonly_fields(request, obj), "scope"]
+        fixed = [*super().get_readonly_fields(request, obj), "kind", "scope"]
         return fixed if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -248,14 +256,19 @@ class ApiKeyAdmin(ScopedAdmin):
             super().save_model(request, obj, form, change)
             return
         data = form.cleaned_data
-        made, secret = api_keys.create(
-            workspace=data["workspace"], name=data["name"], scope=data["scope"]
-        )
+        named = {name: data[name] for name in ("workspace", "name", "scope")}
+        if data["kind"] == ApiKey.Kind.PUBLISHABLE:
+            made = api_keys.create_publishable(**named, origins=data["origins"])
+            obj.__dict__.update(made.__dict__)
+            return
+        made, secret = api_keys.create(**named)
         obj.__dict__.update(made.__dict__)
         request._surehold_secret = secret  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         """The secret, once: on this page and never in a message, which a cookie would keep."""
+        if obj.kind == ApiKey.Kind.PUBLISHABLE:
+            return HttpResponseRedirect(self.change_url(obj.pk))
         context = self.admin_site.each_context(request) | {
             "title": "Copy the key now",
             "secret": request._surehold_secret,  # type: ignore[attr-defined]

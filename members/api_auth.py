@@ -1,4 +1,4 @@
-"""Who calls the API: a secret key of one workspace, in `Authorization: Bearer sk_…`."""
+"""Who calls the API: a workspace's key, in `Authorization: Bearer sk_…` (`pk_…` from pages)."""
 
 from typing import Any
 
@@ -10,8 +10,9 @@ from rest_framework.request import Request
 
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError
-from members import api_keys
+from members import api_keys, publishable, visitor_rates
 from members.models import ApiKey
+from members.pages import address_of
 
 _MAX_SECRET_LENGTH = 200
 
@@ -41,12 +42,19 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """A live key; to change anything, one of the scope write."""
+    """A live key; to change anything, one of the scope write. A publishable one only what a view
+    opens to it, from a page of its origins, and not too often from one address.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         key = request.auth
         if not isinstance(key, ApiKey):
             return False
+        if publishable.is_publishable(key):
+            publishable.admit(key, request, getattr(view, "publishable", ()))
+            only_reads = getattr(view, "only_reads", False)
+            address = address_of(request._request)
+            visitor_rates.refuse_too_many(address, request.method, only_reads=only_reads)
         changes = request.method not in SAFE_METHODS and not getattr(view, "only_reads", False)
         if changes and key.scope != ApiKey.Scope.WRITE:
             raise InsufficientScope
@@ -66,15 +74,28 @@ def _find(secret: bytes) -> ApiKey | None:
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
-    """The same, for the OpenAPI description."""
+    """The same, for the OpenAPI description: which kinds of keys an operation takes."""
 
     target_class = ApiKeyAuthentication
-    name = "secretKey"
+    name = ["secretKey", "publishableKey"]
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "sk_…",
-            "description": "A secret key of one workspace. Keys are made in the admin.",
-        }
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        opened = auto_schema.method in getattr(auto_schema.view, "publishable", ())
+        return [{name: []} for name in self.name[: 2 if opened else 1]]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        bearer = {"type": "http", "scheme": "bearer"}
+        return [
+            bearer
+            | {
+                "bearerFormat": "sk_…",
+                "description": "A secret key of one workspace. Keys are made in the admin.",
+            },
+            bearer
+            | {
+                "bearerFormat": "pk_…",
+                "description": "A publishable key, for web pages: the `Origin` must be one of the "
+                "key's, a hold is reached with its token in `Hold-Token`, and only what is public "
+                "is there. See docs/javascript.md.",
+            },
+        ]

@@ -1,7 +1,8 @@
-"""Secret keys of a workspace: shown once, kept as a hash, revocable."""
+"""Keys of a workspace, revocable: secret ones are shown once and kept as a hash."""
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
 
 from django.db import connection
@@ -9,6 +10,7 @@ from django.db.models import Model
 
 from config.kernel import clock
 from members.models import ApiKey, Workspace
+from members.publishable import origins_of
 
 _HINT = 10
 
@@ -22,6 +24,26 @@ def create(
         workspace=workspace, name=name, scope=scope, hint=secret[:_HINT], digest=digest(secret)
     )
     return key, secret
+
+
+def create_publishable(
+    *, workspace: Workspace, name: str, origins: Iterable[str], scope: str = ApiKey.Scope.WRITE
+) -> ApiKey:
+    """A new key for web pages of these origins, `pk_…`, which can be shown again.
+
+    Raises ValueError for what is not an origin.
+    """
+    shown = f"pk_{secrets.token_urlsafe(24)}"
+    return ApiKey.objects.create(
+        workspace=workspace,
+        name=name,
+        scope=scope,
+        kind=ApiKey.Kind.PUBLISHABLE,
+        origins=origins_of(origins),
+        shown=shown,
+        hint=shown[:_HINT],
+        digest=digest(shown),
+    )
 
 
 def find(secret: str) -> ApiKey | None:

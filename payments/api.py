@@ -1,6 +1,6 @@
 """Claiming, letting go, paying, and bookings with their money, over HTTP."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -34,15 +34,26 @@ from config.api import (
     rfc3339,
     rfc3339_or_none,
 )
-from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.api_schemas import (
+    HOLD_TOKEN_HEADER,
+    PAGING,
+    VISITOR_HEADER,
+    answers,
+    idempotency_header,
+    page_of,
+    query,
+)
 from config.kernel.errors import NotFound
 from config.pagination import paginated
 from holds import gate
-from holds.api import HoldReadView, hold_json
+from holds.api import HoldReadView, hold_json, holds_of
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
 from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
+from members.models import Workspace
+from members.pages import address_of
+from members.publishable import PublishableKeyNotAllowed, check_address
 from payments import checkouts, holding
 from payments.api_schemas import (
     BookingSchema,
@@ -55,6 +66,7 @@ from payments.holding import AddOnRequest, Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
 from payments.standing import GIVEN_BACK, given_back_on, with_given_back
 from payments.states import CAPTURED
+from payments.way_back import settled_first
 
 MAX_LINES = 20
 MAX_URL = 2000
@@ -66,11 +78,13 @@ _is_url = URLValidator(schemes=["http", "https"])
 
 
 class HoldListView(ApiView):
+    publishable = frozenset({"POST"})
+
     @extend_schema(
         operation_id="holds_create",
         tags=["holds"],
         request=HoldRequestSchema,
-        parameters=[idempotency_header(required=True)],
+        parameters=[idempotency_header(required=True), VISITOR_HEADER],
         responses=answers({201: HoldSchema}, keyed=True),
     )
     def post(self, request: Request) -> Response:
@@ -82,15 +96,19 @@ class HoldListView(ApiView):
         """
         asked = _claim(self.body())
         workspace, lines = self.workspace, asked.lines
+        who = asked.claimant
+        if self.is_public:
+            who = stranger(self, who)
+            _refuse_more_time(asked)
 
         def place() -> Answer:
             try:
                 hold = holding.place(
                     workspace=workspace,
                     lines=lines,
-                    claimant=asked.claimant,
+                    claimant=who,
                     actor=self.actor,
-                    token=asked.token,
+                    token=_own(workspace, asked, who),
                     ttl_seconds=asked.ttl_seconds,
                     discount_code=asked.discount_code,
                 )
@@ -109,34 +127,43 @@ class HoldListView(ApiView):
 
         return holding.placed_in_turn(
             lambda: self.idempotently("holds.create", request.data, place),
-            asked=gate.Asked(workspace.id, lines, self._owner(), replaces=bool(asked.token)),
+            asked=gate.Asked(
+                workspace.id, lines, self._owner(), who.visitor, replaces=bool(asked.token)
+            ),
             refuse=refuse,
         )
 
     def _owner(self) -> str:
         """Who the gate lets through beside themselves: the same request sent again."""
-        return sha256(f"{self.key.id} {idempotency_key(self.request)}".encode()).hexdigest()
+        return sha256(f"{self.scope} {idempotency_key(self.request)}".encode()).hexdigest()
 
 
 class HoldView(HoldReadView):
     """Reading is the holds app's; letting go may have to close a Checkout first."""
 
+    publishable = HoldReadView.publishable | {"DELETE"}
+
     @extend_schema(
-        operation_id="holds_delete", tags=["holds"], responses=answers({204: None}, [409])
+        operation_id="holds_delete",
+        tags=["holds"],
+        parameters=[HOLD_TOKEN_HEADER],
+        responses=answers({204: None}, [409]),
     )
     def delete(self, request: Request, hold_id: UUID) -> Response:
         """Give the slot back. 409 `payment_in_progress` while a payment is being settled."""
-        _require_hold(self.workspace, hold_id)
+        _require_hold(self.workspace, hold_id, self.hold_token)
         holding.let_go(hold_id=hold_id, actor=self.actor)
         return Response(status=204)
 
 
 class HoldCheckoutView(ApiView):
+    publishable = frozenset({"POST"})
+
     @extend_schema(
         operation_id="holds_checkout",
         tags=["holds"],
         request=CheckoutRequestSchema,
-        parameters=[idempotency_header(required=True)],
+        parameters=[idempotency_header(required=True), HOLD_TOKEN_HEADER],
         responses=answers({200: CheckoutSchema}, [410], keyed=True),
     )
     def post(self, request: Request, hold_id: UUID) -> Response:
@@ -145,12 +172,19 @@ class HoldCheckoutView(ApiView):
         success_url, cancel_url = _url(fields, "success_url"), _url(fields, "cancel_url")
         credit_minor = fields.integer("credit_minor", 0, MAX_MINOR, 0)
         fields.no_others()
-        _require_hold(self.workspace, hold_id)
+        _require_hold(self.workspace, hold_id, self.hold_token)
+        back = success_url
+        if self.is_public:
+            check_address(self.key, success_url, "success_url")
+            check_address(self.key, cancel_url, "cancel_url")
+            if credit_minor:
+                raise PublishableKeyNotAllowed("Credit is spent by who is signed in, or a server.")
+            back = settled_first(hold_id, success_url)
 
         def start() -> Answer:
             started = checkouts.start(
                 hold_id=hold_id,
-                success_url=success_url,
+                success_url=back,
                 cancel_url=cancel_url,
                 actor=self.actor,
                 credit_minor=credit_minor,
@@ -195,6 +229,28 @@ def read_member(holder: Fields) -> Claimant:
     return who
 
 
+def stranger(view: ApiView, who: Claimant) -> Claimant:
+    """Whoever comes with a publishable key: a visitor with a visitor's limits and no more to see.
+    What they say of themselves is nobody's word.
+    """
+    address = address_of(view.request._request)
+    return replace(who, visitor=view.visitor, address=address, limited=True, vouched_for="")
+
+
+def _refuse_more_time(asked: _Asked) -> None:
+    if asked.ttl_seconds is not None:
+        raise PublishableKeyNotAllowed("How long it is held is the workspace's to say.")
+
+
+def _own(workspace: Workspace, asked: _Asked, who: Claimant) -> list[str]:
+    """The tokens of holds to be replaced: the one named, and a stranger's own in the way."""
+    named = [asked.token] if asked.token else []
+    if not who.visitor:
+        return named
+    own = holding.own_in_the_way(workspace=workspace, lines=asked.lines, visitor=who.visitor)
+    return list(dict.fromkeys([*named, *own]))
+
+
 def read_line(fields: Fields) -> LineRequest:
     """One line of a claim or of a quote."""
     line = LineRequest(
@@ -228,9 +284,9 @@ def _url(fields: Fields, name: str) -> str:
     return value
 
 
-def _require_hold(workspace: Any, hold_id: UUID) -> None:
+def _require_hold(workspace: Any, hold_id: UUID, token: str | None) -> None:
     """Another workspace's hold is not found, like one that never was."""
-    if not Hold.objects.filter(pk=hold_id, workspace=workspace).exists():
+    if not holds_of(workspace, token).filter(pk=hold_id).exists():
         raise NotFound("There is no such hold here.")
 
 

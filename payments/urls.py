@@ -15,6 +15,7 @@ from payments import (
     views_rebook,
     views_series,
     views_waitlist,
+    way_back,
 )
 
 app_name = "payments"
@@ -27,6 +28,7 @@ urlpatterns = [
     path("hold/<str:token>/let-go/", views.let_go, name="let_go"),
     path("return/<str:token>/", views.after_paying, name="return"),
     path("return/change/<str:token>/", views_changed.after_paying, name="return_change"),
+    path("paid/<str:signed>/", way_back.way_back, name="way_back"),
     path("again/<str:token>/", views_again.again, name="again"),
     path("rebook/<str:token>/", views_rebook.rebook, name="rebook"),
     path("rebook/<str:token>/hold/", views_rebook.place, name="rebook_place"),

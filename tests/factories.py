@@ -13,6 +13,7 @@ import factory
 from factory.django import DjangoModelFactory
 
 from bookings.models import AddOn, Block, Category, Location, OpeningHours, PriceRule, Resource
+from members import api_keys
 from members.models import ApiKey, Member, Staff, Workspace
 
 MINUTE = 60
@@ -186,6 +187,13 @@ def make_api_key(
         **({"name": "Test key"} | overrides),
     )
     return key, secret
+
+
+def make_publishable_key(*, workspace: Workspace, origins: list[str] | None = None) -> str:
+    """A publishable key of `https://club.example`, unless other origins are named."""
+    wanted = ["https://club.example"] if origins is None else origins
+    made = api_keys.create_publishable(workspace=workspace, name="Page", origins=wanted)
+    return made.shown
 
 
 def at(hour: float, *, days: int = 7) -> datetime:

@@ -56,6 +56,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
+    "config.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "payments.attempts.FailedAttemptMiddleware",
@@ -242,6 +243,10 @@ STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
 
 # --- Addresses that others choose: webhooks, calendars, feeds (config/kernel/outbound.py) ---------
 OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
+
+# What one address may ask by the minute with publishable keys (members/visitor_rates.py).
+VISITOR_READS_PER_MINUTE = env.int("VISITOR_READS_PER_MINUTE", default=240)
+VISITOR_WRITES_PER_MINUTE = env.int("VISITOR_WRITES_PER_MINUTE", default=60)
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

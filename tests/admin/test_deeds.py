@@ -176,7 +176,7 @@ def test_links_that_sign_in_are_not_shown(as_role: SignIn, room: Resource) -> No
 def test_a_new_keys_secret_is_shown_once(as_role: SignIn, room: Resource) -> None:
     browser = as_role("owner")
     form = {
-        "workspace": str(room.workspace_id), "name": "Kiosk", "scope": "read",
+        "workspace": str(room.workspace_id), "name": "Kiosk", "kind": "secret", "scope": "read",
     }  # fmt: skip
     page = browser.post(add(ApiKey), form)
     assert page.status_code == 200
