@@ -3,11 +3,12 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from config import health, media
+from config import health, javascript, media
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    *javascript.urlpatterns,
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
     re_path(r"^media/(?P<path>.+)$", media.serve, name="media"),
     path("api/v1/", include("config.api_urls")),
