@@ -43,7 +43,7 @@ from config.api_schemas import (
     page_of,
     query,
 )
-from config.kernel.errors import NotFound
+from config.kernel.errors import InvalidInput, NotFound
 from config.pagination import paginated
 from holds import gate
 from holds.api import HoldReadView, hold_json, holds_of
@@ -51,9 +51,9 @@ from holds.api_schemas import HoldSchema
 from holds.models import Hold
 from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
-from members.models import Workspace
+from members.models import ApiKey, Workspace
 from members.pages import address_of
-from members.publishable import PublishableKeyNotAllowed, check_address
+from members.publishable import PublishableKeyNotAllowed, check_address, is_publishable
 from payments import checkouts, holding
 from payments.api_schemas import (
     BookingSchema,
@@ -171,8 +171,11 @@ class HoldCheckoutView(ApiView):
         fields = self.body()
         success_url, cancel_url = _url(fields, "success_url"), _url(fields, "cancel_url")
         credit_minor = fields.integer("credit_minor", 0, MAX_MINOR, 0)
+        payer = read_member(fields.object("member"))
         fields.no_others()
         _require_hold(self.workspace, hold_id, self.hold_token)
+        if self.is_public or payer.email or payer.name:
+            _check_payer(hold_id, payer, self.key)
         back = success_url
         if self.is_public:
             check_address(self.key, success_url, "success_url")
@@ -187,6 +190,8 @@ class HoldCheckoutView(ApiView):
                 success_url=back,
                 cancel_url=cancel_url,
                 actor=self.actor,
+                email=payer.email,
+                name=payer.name,
                 credit_minor=credit_minor,
             )
             expires_at = rfc3339_or_none(started.expires_at)
@@ -240,6 +245,18 @@ def stranger(view: ApiView, who: Claimant) -> Claimant:
 def _refuse_more_time(asked: _Asked) -> None:
     if asked.ttl_seconds is not None:
         raise PublishableKeyNotAllowed("How long it is held is the workspace's to say.")
+
+
+def _check_payer(hold_id: UUID, payer: Claimant, key: ApiKey) -> None:
+    """A change is for whom its booking is for. Limits by person are counted at the latest when
+    paying: so a stranger has to have said by then who they are, as on the hold's page.
+    """
+    hold = Hold.objects.select_related("booking").get(pk=hold_id)
+    if hold.change_id and (payer.email or payer.name):
+        raise InvalidInput("A change is for whom its booking is for.", field="member")
+    known = payer.email or hold.booking.email or hold.booking.member_id
+    if is_publishable(key) and not known:
+        raise InvalidInput("Whom it is for, before it is paid.", field="member.email")
 
 
 def _own(workspace: Workspace, asked: _Asked, who: Claimant) -> list[str]:

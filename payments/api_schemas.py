@@ -55,6 +55,10 @@ class HoldRequestSchema(serializers.Serializer):
 class CheckoutRequestSchema(serializers.Serializer):
     success_url = serializers.URLField(help_text="Where the payment page leads afterwards.")
     cancel_url = serializers.URLField()
+    member = HolderSchema(
+        required=False,
+        help_text="Where the hold has not said it. With a publishable key one of both has to.",
+    )
     credit_minor = serializers.IntegerField(
         required=False, min_value=0, help_text="Paid with the member's credit; 0 unless given."
     )

@@ -69,8 +69,13 @@ export interface Line {
   addOns?: AddOn[];
 }
 
+export interface Person {
+  email?: string;
+  name?: string;
+}
+
 export interface About {
-  member?: { email?: string; name?: string };
+  member?: Person;
   discountCode?: string;
 }
 
@@ -110,6 +115,8 @@ export type Outcome = "confirmed" | "released" | "expired" | "open" | "processin
 export type Settled = Hold & { outcome: Outcome };
 
 export interface CheckoutOptions extends Abortable {
+  /** Needed here or with `reserve`: the address that hears of it. */
+  member?: Person;
   /** Where the payment page leads afterwards, on an origin of the key; this page by default. */
   successUrl?: string | URL;
   cancelUrl?: string | URL;
@@ -118,6 +125,7 @@ export interface CheckoutOptions extends Abortable {
 }
 
 export interface ConfirmOptions extends Abortable {
+  member?: Person;
   /** Milliseconds to wait for a payment that is being settled; 10,000 unless said. */
   wait?: number;
 }

@@ -77,11 +77,11 @@ class Client extends EventTarget {
    * To the payment page: this page leaves, or with `popup` one opens on top and the answer comes
    * when it is over. Nothing owed: confirmed at once, nothing opens.
    */
-  async checkout(hold = this.#own(), { successUrl, cancelUrl, popup = false, signal } = {}) {
+  async checkout(hold = this.#own(), { member, successUrl, cancelUrl, popup = false, signal } = {}) {
     // Opened at once: browsers block what opens later than the click.
     const over = popup ? window.open("about:blank", "surehold", "popup,width=520,height=760") : null;
     try {
-      const url = await this.#checkoutUrl(hold, successUrl, cancelUrl, signal);
+      const url = await this.#checkoutUrl(hold, { member, successUrl, cancelUrl, signal });
       if (url === null) {
         over?.close();
         return this.confirm(hold, { signal });
@@ -102,11 +102,11 @@ class Client extends EventTarget {
    * What became of it: the hold with an `outcome`. What is free is confirmed by this; what is paid
    * on our payment page is looked up. It can report no payment: only Surehold knows of money.
    */
-  async confirm(hold = this.#own(), { wait = 10_000, signal } = {}) {
+  async confirm(hold = this.#own(), { member, wait = 10_000, signal } = {}) {
     const until = Date.now() + wait;
     let seen = await this.read(hold, { signal });
     if (seen.state === "active" && seen.booking.total.amount_minor === 0 && !isPending(seen)) {
-      await this.#checkoutUrl(seen, undefined, undefined, signal);
+      await this.#checkoutUrl(seen, { member, signal });
       seen = await this.read(hold, { signal });
     }
     while (outcomeOf(seen) === "open" && seen.paying && Date.now() < until) {
@@ -135,11 +135,8 @@ class Client extends EventTarget {
     return mine;
   }
 
-  async #checkoutUrl(hold, successUrl, cancelUrl, signal) {
-    const here = location.href;
-    const body = { success_url: address(successUrl), cancel_url: address(cancelUrl) };
-    body.success_url ??= here;
-    body.cancel_url ??= here;
+  async #checkoutUrl(hold, { member, successUrl, cancelUrl, signal }) {
+    const body = { member, success_url: address(successUrl), cancel_url: address(cancelUrl) };
     const path = `holds/${hold.id}/checkout`;
     const asked = await this.#ask("POST", path, { body, token: hold.token, signal, once: newId() });
     const mine = this.current();
@@ -286,7 +283,7 @@ function moment(value) {
 }
 
 function address(url) {
-  return url === undefined ? undefined : new URL(url, location.href).href;
+  return new URL(url ?? "", location.href).href;
 }
 
 function pause(milliseconds, signal) {

@@ -147,11 +147,25 @@ def test_a_hold_is_found_by_its_token_alone(page: Page, room: Resource, api: Api
 
 def test_a_free_hold_is_confirmed_by_its_checkout(page: Page, room: Resource) -> None:
     PriceRule.objects.all().delete()
-    held = page.hold(room)
+    held = page.hold(room, member={"email": "ada@example.test"})
     mine = f"/holds/{held['id']}"
     started = page.post(f"{mine}/checkout", URLS, token=held["token"])
     assert started.json()["checkout_url"] is None
     assert page.get(mine, token=held["token"]).json()["state"] == "confirmed"
+
+
+def test_who_pays_has_said_who_they_are(page: Page, room: Resource) -> None:
+    """Limits by person are counted when paying at the latest: as on the hold's page."""
+    PriceRule.objects.all().delete()
+    held = page.hold(room)
+    path = f"/holds/{held['id']}/checkout"
+    body = problem(page.post(path, URLS, token=held["token"]), 400, "invalid")
+    assert set(body["errors"]) == {"member.email"}
+    assert Hold.objects.get().state == "active"
+    named = URLS | {"member": {"email": "ada@example.test", "name": "Ada"}}
+    assert page.post(path, named, token=held["token"]).status_code == 200
+    booking = Booking.objects.get()
+    assert (booking.state, booking.email, booking.name) == ("confirmed", "ada@example.test", "Ada")
 
 
 # --- What strangers do not get ------------------------------------------------------------------
@@ -338,7 +352,8 @@ def test_two_browsers_never_share_an_answer(page: Page, room: Resource) -> None:
 def test_what_is_done_to_a_hold_is_remembered_with_the_hold(page: Page, room: Resource) -> None:
     PriceRule.objects.all().delete()
     other = Page(page.key)
-    mine, theirs = page.hold(room), other.hold(room, 14)
+    named = {"member": {"email": "ada@example.test"}}
+    mine, theirs = page.hold(room, **named), other.hold(room, 14, **named)
     same = {"Idempotency-Key": "pay"}
     for who, held in ((page, mine), (other, theirs)):
         paid = who.post(f"/holds/{held['id']}/checkout", URLS, token=held["token"], **same)

@@ -55,7 +55,7 @@ def test_every_operation_names_its_problems_and_its_key(schema: Any) -> None:
     assert schema["components"]["securitySchemes"]["secretKey"]["scheme"] == "bearer"
     for path in CONTRACT:
         for operation in (op for op in schema["paths"][path].values() if "responses" in op):
-            assert operation["security"] == [{"secretKey": []}]
+            assert operation["security"][0] == {"secretKey": []}  # others: test_publishable
             assert operation["description"]
             for status in ("400", "401", "403", "404", "429", "503"):
                 content = operation["responses"][status]["content"]
@@ -64,7 +64,8 @@ def test_every_operation_names_its_problems_and_its_key(schema: Any) -> None:
 
 def test_claims_need_an_idempotency_key(schema: Any) -> None:
     parameters = schema["paths"]["/api/v1/holds"]["post"]["parameters"]
-    assert [(p["name"], p["required"]) for p in parameters] == [("Idempotency-Key", True)]
+    needed = [p["name"] for p in parameters if p.get("required")]
+    assert needed == ["Idempotency-Key"]
 
 
 @pytest.mark.django_db

@@ -154,8 +154,9 @@ def test_a_page_of_another_origin_books(
     PriceRule.objects.filter(resource=free).delete()
     outcome = page.evaluate(
         """async (resource) => {
+             const member = { email: "ada@example.test" };
              await surehold.reserve({ ...wish, resource });
-             return (await surehold.confirm()).outcome;
+             return (await surehold.confirm(undefined, { member })).outcome;
            }""",
         str(free.pk),
     )
