@@ -49,7 +49,7 @@ def admit(key: ApiKey, request: HttpRequest, opened: Iterable[str]) -> None:
     if request.headers.get("Origin", "") not in key.origins:
         raise OriginNotAllowed
     method = "GET" if request.method == "HEAD" else request.method
-    if method not in opened:
+    if method not in set(opened):
         raise PublishableKeyNotAllowed
 
 

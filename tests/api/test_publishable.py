@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 
@@ -17,6 +18,7 @@ from config.kernel import clock
 from holds.models import Hold
 from members import api_keys
 from members.models import ApiKey, IdempotencyKey, Workspace
+from payments.models import Payment
 from tests.api.client import ROOT, Api, claim, line, problem
 from tests.factories import (
     PoolFactory,
@@ -27,6 +29,7 @@ from tests.factories import (
     make_publishable_key,
     make_room,
 )
+from tests.support.sandbox import SandboxClient
 
 pytestmark = pytest.mark.django_db
 ORIGIN = "https://club.example"
@@ -168,6 +171,27 @@ def test_who_pays_has_said_who_they_are(page: Page, room: Resource) -> None:
     assert (booking.state, booking.email, booking.name) == ("confirmed", "ada@example.test", "Ada")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_is_paid_is_settled_on_the_way_back(sandbox: SandboxClient) -> None:
+    """No webhook and no worker: the site's page asks what came of it and is told at once."""
+    page = Page(make_publishable_key(workspace=(room := make_room()).workspace))
+    held = page.hold(room, member={"email": "ada@example.test"})
+    mine, token = f"/holds/{held['id']}", held["token"]
+    url = page.post(f"{mine}/checkout", URLS, token=token).json()["checkout_url"]
+    said = {"payment": {"provider": "x", "reference": "y", "amount_minor": 1, "currency": "NZD"}}
+    assert page.post(f"{mine}/confirm", said, token=token).status_code in {403, 404}
+    assert page.get(mine, token=token).json()["state"] == "active"
+
+    back = sandbox.pay(url).headers["Location"]
+    assert back.startswith(f"{settings.SITE_URL}/paid/")
+    arrived = Client().get(back.removeprefix(settings.SITE_URL))
+    assert (arrived.status_code, arrived["Location"]) == (303, URLS["success_url"])
+    assert page.get(mine, token=token).json()["state"] == "confirmed"
+    assert Payment.objects.get().state == "captured"
+    tampered = back.removeprefix(settings.SITE_URL).replace("/paid/", "/paid/x")
+    assert Client().get(tampered).status_code == 404
+
+
 # --- What strangers do not get ------------------------------------------------------------------
 
 
@@ -206,6 +230,9 @@ def test_the_catalogue_says_what_its_page_says(page: Page, room: Resource, api: 
     assert not {"buffer_before_seconds", "buffer_after_seconds"} & set(told["rules"])
     assert [price["group"] for price in told["prices"]] == [None]
     assert [offer["name"] for offer in told["add_ons"]] == ["Helmet"]
+    with_it = {"lines": [line(room, add_ons=[{"resource": str(secret.pk)}])]}
+    for path in ("/quotes", "/holds"):
+        problem(page.post(path, with_it), 422, "unknown_resource")
     full = api.get(f"/resources/{room.pk}").json()
     assert (len(full["prices"]), len(full["add_ons"])) == (2, 2)
     assert full["rules"]["buffer_after_seconds"] == 900
@@ -393,6 +420,20 @@ def test_a_browser_holds_no_more_than_a_page_would_let_it(page: Page, room: Reso
     problem(fresh.post("/holds", claim(room, 12)), 429, "too_many_holds")
     assert Page(page.key, address="9.9.9.9").hold(room, 12)
     assert set(Hold.objects.values_list("address", flat=True)) == {"1.1.1.1", "9.9.9.9"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_asks_too_often_is_told_when_to_come_again(
+    settings: Any,
+) -> None:
+    settings.VISITOR_READS_PER_MINUTE = 2
+    page = Page(make_publishable_key(workspace=make_room().workspace), address="1.1.1.1")
+    assert [page.get("/resources").status_code for _ in range(3)] == [200, 200, 429]
+    refused = Page(page.key, address="1.1.1.1").get("/resources")
+    problem(refused, 429, "rate_limited")
+    assert int(refused["Retry-After"]) > 0
+    assert refused["Access-Control-Allow-Origin"] == ORIGIN
+    assert Page(page.key, address="9.9.9.9").get("/resources").status_code == 200
 
 
 # --- What is described --------------------------------------------------------------------------

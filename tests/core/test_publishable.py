@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
 
+from config import cors
+from config.kernel.redis import ask
 from members import visitor_rates
 from members.models import ApiKey
 from members.publishable import check_address, origin_of
@@ -61,3 +65,25 @@ def test_without_redis_nobody_is_counted(settings: Any) -> None:
     settings.VISITOR_READS_PER_MINUTE = 1
     for _ in range(3):
         visitor_rates.refuse_too_many("1.1.1.1", "GET")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "key", "origin", "readable"),
+    [
+        (503, {}, "pk_x", ORIGIN, True),  # so that a page is told to come again
+        (200, {"Age": "30"}, "pk_x", ORIGIN, True),  # what was last answered to this origin
+        (200, {}, "pk_x", ORIGIN, False),
+        (401, {}, "pk_x", ORIGIN, False),
+        (503, {}, "sk_x", ORIGIN, False),
+        (503, {}, "pk_x", "https://evil.example", False),
+    ],
+)
+def test_without_a_database_what_was_listed_lately_is_known(
+    status: int, headers: dict[str, str], key: str, origin: str, readable: bool
+) -> None:
+    ask(lambda client: client.set(f"cors:{ORIGIN}", 1, ex=60), None)
+    middleware = cors.CorsMiddleware(lambda _: HttpResponse(status=status, headers=headers))
+    sent = {"Authorization": f"Bearer {key}", "Origin": origin}
+    answer = middleware(RequestFactory().get("/api/v1/resources", headers=sent))
+    assert ("Access-Control-Allow-Origin" in answer) is readable
+    assert answer["Vary"] == "Origin"
