@@ -1,6 +1,6 @@
 """Claiming, letting go, paying, and bookings with their money, over HTTP."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -43,7 +43,7 @@ from config.api_schemas import (
     page_of,
     query,
 )
-from config.kernel.errors import InvalidInput, NotFound
+from config.kernel.errors import NotFound
 from config.pagination import paginated
 from holds import gate
 from holds.api import HoldReadView, hold_json, holds_of
@@ -51,9 +51,6 @@ from holds.api_schemas import HoldSchema
 from holds.models import Hold
 from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
-from members.models import ApiKey, Workspace
-from members.pages import address_of
-from members.publishable import PublishableKeyNotAllowed, check_address, is_publishable
 from payments import checkouts, holding
 from payments.api_schemas import (
     BookingSchema,
@@ -61,6 +58,7 @@ from payments.api_schemas import (
     CheckoutSchema,
     HoldRequestSchema,
 )
+from payments.api_strangers import check_payer, check_way, claimant_of, to_replace
 from payments.credits import MAX_MINOR, SPENDING
 from payments.holding import AddOnRequest, Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
@@ -96,10 +94,7 @@ class HoldListView(ApiView):
         """
         asked = _claim(self.body())
         workspace, lines = self.workspace, asked.lines
-        who = asked.claimant
-        if self.is_public:
-            who = stranger(self, who)
-            _refuse_more_time(asked)
+        who = claimant_of(self, asked.claimant, ttl_seconds=asked.ttl_seconds)
 
         def place() -> Answer:
             try:
@@ -108,7 +103,7 @@ class HoldListView(ApiView):
                     lines=lines,
                     claimant=who,
                     actor=self.actor,
-                    token=_own(workspace, asked, who),
+                    token=to_replace(workspace, lines, who, asked.token),
                     ttl_seconds=asked.ttl_seconds,
                     discount_code=asked.discount_code,
                 )
@@ -174,14 +169,10 @@ class HoldCheckoutView(ApiView):
         payer = read_member(fields.object("member"))
         fields.no_others()
         _require_hold(self.workspace, hold_id, self.hold_token)
-        if self.is_public or payer.email or payer.name:
-            _check_payer(hold_id, payer, self.key)
+        check_payer(self, hold_id, payer)
         back = success_url
         if self.is_public:
-            check_address(self.key, success_url, "success_url")
-            check_address(self.key, cancel_url, "cancel_url")
-            if credit_minor:
-                raise PublishableKeyNotAllowed("Credit is spent by who is signed in, or a server.")
+            check_way(self.key, success_url, cancel_url, credit_minor=credit_minor)
             back = settled_first(hold_id, success_url)
 
         def start() -> Answer:
@@ -232,40 +223,6 @@ def read_member(holder: Fields) -> Claimant:
     who = Claimant(email=email, name=holder.text("name", 200).strip(), vouched_for=email)
     holder.no_others()
     return who
-
-
-def stranger(view: ApiView, who: Claimant) -> Claimant:
-    """Whoever comes with a publishable key: a visitor with a visitor's limits and no more to see.
-    What they say of themselves is nobody's word.
-    """
-    address = address_of(view.request._request)
-    return replace(who, visitor=view.visitor, address=address, limited=True, vouched_for="")
-
-
-def _refuse_more_time(asked: _Asked) -> None:
-    if asked.ttl_seconds is not None:
-        raise PublishableKeyNotAllowed("How long it is held is the workspace's to say.")
-
-
-def _check_payer(hold_id: UUID, payer: Claimant, key: ApiKey) -> None:
-    """A change is for whom its booking is for. Limits by person are counted at the latest when
-    paying: so a stranger has to have said by then who they are, as on the hold's page.
-    """
-    hold = Hold.objects.select_related("booking").get(pk=hold_id)
-    if hold.change_id and (payer.email or payer.name):
-        raise InvalidInput("A change is for whom its booking is for.", field="member")
-    known = payer.email or hold.booking.email or hold.booking.member_id
-    if is_publishable(key) and not known:
-        raise InvalidInput("Whom it is for, before it is paid.", field="member.email")
-
-
-def _own(workspace: Workspace, asked: _Asked, who: Claimant) -> list[str]:
-    """The tokens of holds to be replaced: the one named, and a stranger's own in the way."""
-    named = [asked.token] if asked.token else []
-    if not who.visitor:
-        return named
-    own = holding.own_in_the_way(workspace=workspace, lines=asked.lines, visitor=who.visitor)
-    return list(dict.fromkeys([*named, *own]))
 
 
 def read_line(fields: Fields) -> LineRequest:
