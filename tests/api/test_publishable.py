@@ -376,6 +376,17 @@ def test_two_browsers_never_share_an_answer(page: Page, room: Resource) -> None:
     assert Hold.objects.count() == 2
 
 
+def test_control_by_the_key_alone_a_browser_would_get_anothers_hold(
+    page: Page, room: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test above is about: with secret keys' scope the same key hands out the token."""
+    monkeypatch.setattr(ApiView, "scope", property(lambda view: f"key:{view.key.id}"))
+    same = {"Idempotency-Key": "cart-1"}
+    first = page.post("/holds", claim(room), **same)
+    theirs = Page(page.key).post("/holds", claim(room), **same)
+    assert theirs.json()["token"] == first.json()["token"]
+
+
 def test_what_is_done_to_a_hold_is_remembered_with_the_hold(page: Page, room: Resource) -> None:
     PriceRule.objects.all().delete()
     other = Page(page.key)
