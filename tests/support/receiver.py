@@ -1,9 +1,10 @@
 """A subscriber: a real HTTP server that does by the path what a receiver may do.
 
-Whatever comes first goes by the address: `/ok/…`, `/500/…`, `/410/…`, `/redirect/…`, `/hang/…` until
-it is told to go on, `/drip/…`, `/close/…`, `/large/…`. What came is kept, in order.
+The address says what it does: `/ok/…`, `/500/…`, `/410/…`, `/redirect/…`, `/drip/…`, `/close/…`,
+`/large/…`, `/hang/…` until it is told to go on. What came is kept, in order.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -111,10 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # whoever asked has gone
             super().handle()
-        except OSError:
-            pass  # whoever asked has gone
 
     def log_message(self, *args: object) -> None:
         pass
