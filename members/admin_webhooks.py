@@ -296,7 +296,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="request body")
     def body(self, row: WebhookDelivery) -> SafeString:
-        told = json.loads(webhook_sending.body_of(row.message))
+        told = webhook_sending.told(row.message)
         return format_html(
             '<pre class="sh-evidence">{}</pre>', json.dumps(told, indent=2, ensure_ascii=False)
         )

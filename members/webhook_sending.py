@@ -187,14 +187,18 @@ def record(leased: _Leased, outcome: Outcome) -> None:
 
 def body_of(message: WebhookMessage) -> bytes:
     """The request's body, the same for every subscriber and attempt (docs/webhooks.md)."""
+    return json.dumps(told(message), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def told(message: WebhookMessage) -> dict[str, Any]:
+    """The same as an object."""
     happened_at = message.happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    told = {
+    return {
         "type": message.type,
         "timestamp": happened_at,
         "sequence": message.sequence,
         "data": message.data,
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def headers_of(
