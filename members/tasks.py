@@ -52,5 +52,5 @@ def purge_webhooks() -> int:
 def _begin(endpoints: list[UUID]) -> int:
     """A task for each; the next sweep begins with those whose task could not start in time."""
     for endpoint_id in endpoints:
-        send_webhooks.apply_async([str(endpoint_id)], retry=False, expires=_SWEEP_SECONDS)
+        send_webhooks.apply_async((str(endpoint_id),), retry=False, expires=_SWEEP_SECONDS)
     return len(endpoints)

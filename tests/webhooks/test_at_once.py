@@ -19,6 +19,13 @@ from tests.webhooks.support import deliveries, numbers, send, subscribe, tell
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what hangs does so until the test lets it go."""
+    monkeypatch.setattr(webhook_sending, "ATTEMPT_SECONDS", 120.0)
+    monkeypatch.setattr(webhook_sending, "LEASE_SECONDS", 600)
+
+
 @pytest.fixture
 def workspace() -> Workspace:
     return WorkspaceFactory()
