@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from bookings.api import booking_brief
 from bookings.models import Booking, Resource
 from bookings.services import cancel, complete, no_show
+from config.api import rfc3339
 from config.kernel.context import SYSTEM
 from holds import services
 from holds.claims import Claimant
@@ -17,9 +18,14 @@ from holds.models import Hold
 from members import purging, webhook_endpoints
 from members.models import Workspace
 from members.webhook_models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
+from payments import cancelling, refunding
+from payments.cancelling import FULL, Back
+from payments.models import Refund
 from tests.admin.support import confirmed, place
-from tests.core.support import SOMEBODY, hold, lapse, line
+from tests.core.support import SOMEBODY, hold, lapse, line, tomorrow
 from tests.factories import WorkspaceFactory, make_pool, make_room
+from tests.money.changes_support import wait_for, window
+from tests.policies.support import STAFF, confirm, received
 from tests.support.receiver import Receiver
 from tests.webhooks.support import deliveries, send, subscribe, tell
 
@@ -239,3 +245,43 @@ def _age_messages() -> None:
             "UPDATE members_webhookmessage SET created_at = created_at - interval '31 days'"
         )
         cursor.execute("ALTER TABLE members_webhookmessage ENABLE TRIGGER USER")
+
+
+# --- Money and changes ----------------------------------------------------------------------------
+
+
+def test_a_change_that_is_owed_is_a_hold_and_then_the_booking_moves(room: Resource) -> None:
+    subscribe(room.workspace, NOWHERE)
+    held = hold(line(room, 9, 10))
+    confirm(held)
+    before = len(told())
+    waiting = wait_for(held, window(9, 11))
+    services.release(hold_id=waiting.pk, actor=SOMEBODY)
+    again = wait_for(held, window(9, 11))
+    confirm(again, received(reference="R-2"))
+    placed, released, placed_again, moved = told()[before:]
+    assert [m.type for m in (placed, released, placed_again, moved)] == [
+        "hold.placed", "hold.released", "hold.placed", "booking.rescheduled",
+    ]  # fmt: skip
+    assert placed.data["hold"]["id"] == released.data["hold"]["id"] == str(waiting.pk)
+    assert placed.data["change"]["difference"] == {"amount_minor": 4500, "currency": "NZD"}
+    assert released.data["hold"]["state"] == "released"
+    assert {m.data["booking"]["state"] for m in told()[before:]} == {"confirmed"}
+    assert moved.data["change"]["id"] == placed_again.data["change"]["id"]
+    assert moved.data["booking"]["lines"][0]["end"] == rfc3339(tomorrow(11))
+    assert moved.data["booking"]["total"]["amount_minor"] == 9000
+
+
+def test_every_state_of_a_refund_is_told(room: Resource) -> None:
+    endpoint = subscribe(room.workspace, NOWHERE, "refund.updated")
+    held = hold(line(room))
+    confirm(held)
+    cancelling.cancel(booking_id=held.booking_id, actor=STAFF, back=Back(FULL))
+    refund = Refund.objects.get()
+    refunding.given_by_hand(refund_id=refund.pk, actor=STAFF, reason="Paid out")
+    asked, given = told()
+    assert [m.data["refund"]["state"] for m in (asked, given)] == ["needs_attention", "succeeded"]
+    assert given.data["refund"]["id"] == str(refund.pk)
+    assert given.data["refund"]["amount"] == {"amount_minor": 4500, "currency": "NZD"}
+    assert given.data["booking"]["id"] == str(held.booking_id)
+    assert {each.about for each in deliveries(endpoint)} == {str(held.booking_id)}
