@@ -22,7 +22,7 @@ from config.kernel.errors import InvalidInput
 from members import webhook_endpoints, webhook_sending
 from members.admin_filters import OpeningFilter, ScopedRelatedFilter
 from members.admin_scope import MANAGER, OWNER, ReadOnlyAdmin, ScopedAdmin, access_of, staff_actor
-from members.admin_words import Deed, ask_then_do, said_moment
+from members.admin_words import Deed, ask_then_do, link, said_moment
 from members.webhook_models import RETRY_HOURS, WebhookDelivery, WebhookEndpoint
 from members.webhook_states import DELETED, DELIVERED, DISABLED, ENABLED, FAILED, PENDING, STOPPED
 from members.webhook_types import MEANINGS
@@ -285,7 +285,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="booking")
     def booking(self, row: WebhookDelivery) -> str:
-        return row.about or "—"
+        return link("bookings_booking", row.about, row.about) if row.about else "—"
 
     @display(description="next try or end")
     def next_or_end(self, row: WebhookDelivery) -> str:
