@@ -28,6 +28,13 @@ def idempotency_keys() -> int:
     return forgotten
 
 
+# What was written in the moment in which its endpoint was disabled or deleted.
+_STRAYS = """
+    UPDATE members_webhookdelivery d
+    SET state = 'stopped', version = d.version + 1, ended_at = clock_timestamp()
+    FROM members_webhookendpoint e
+    WHERE e.id = d.endpoint_id AND e.state <> 'enabled' AND d.state = 'pending'
+"""
 # An endpoint that was deleted goes when nothing is left that it was told.
 _OLD_MESSAGES = """
     SELECT m.sequence FROM members_webhookmessage m
@@ -56,6 +63,8 @@ def webhook_messages() -> int:
     What is still to be delivered stays, however old.
     """
     days = max(LEAST_DAYS_OF_WEBHOOKS, settings.WEBHOOKS_KEPT_DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(_STRAYS)
     forgotten, last = 0, BATCH
     while last == BATCH:
         with transaction.atomic(), connection.cursor() as cursor:

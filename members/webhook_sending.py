@@ -31,7 +31,7 @@ from members.webhook_models import (
     WebhookEndpoint,
     WebhookMessage,
 )
-from members.webhook_states import DELETED, DELIVERED, ENABLED, FAILED, PENDING
+from members.webhook_states import DELIVERED, ENABLED, FAILED, PENDING
 from members.webhook_types import TEST
 
 ATTEMPT_SECONDS = 10.0
@@ -166,7 +166,10 @@ def request(leased: _Leased) -> Outcome:
 
 
 def record(leased: _Leased, outcome: Outcome) -> None:
-    """Write down what came of an attempt, and what is to be done next."""
+    """Write down what came of an attempt, and what is to be done next.
+
+    The failure of one that was taken for dead, or stopped meanwhile, is history and no more.
+    """
     attempt = leased.attempt
     with transaction.atomic():
         endpoint = locked(WebhookEndpoint.objects.filter(pk=attempt.delivery.endpoint_id)).get()
@@ -178,7 +181,6 @@ def record(leased: _Leased, outcome: Outcome) -> None:
             return
         if delivery.state == PENDING and delivery.tries == attempt.number:
             _try_later(delivery, leased.message, outcome, now)
-        if endpoint.state != DELETED:
             _note_failure(endpoint, attempt, leased.message, outcome, now)
 
 

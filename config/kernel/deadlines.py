@@ -1,7 +1,8 @@
-"""A limit for all of a request: name, connection, handshake, headers and answer together.
+"""A limit for all of a request: connection, handshake, headers and answer together.
 
 The timeouts of sockets begin anew with every byte, so whoever sends one every few seconds holds a
-connection open for as long as they like. Here a timer ends the connection itself.
+connection open for as long as they like. Here a timer ends the connection itself. Looking up a
+name has the resolver's own limits.
 """
 
 import socket

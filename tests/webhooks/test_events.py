@@ -236,6 +236,17 @@ def test_what_is_old_is_forgotten_but_what_is_still_to_be_delivered(
     assert WebhookAttempt.objects.count() == 0
 
 
+def test_what_was_written_while_its_endpoint_was_disabled_is_stopped() -> None:
+    """The one transaction did not see the other; such a delivery would wait for ever."""
+    endpoint = subscribe(WorkspaceFactory(), NOWHERE)
+    tell(endpoint.workspace)
+    WebhookEndpoint.objects.update(state="disabled", disabled_because="by_hand", version=1)
+    assert (send(endpoint), deliveries(endpoint)[0].state) == (0, "pending")
+    purging.webhook_messages()
+    (delivery,) = deliveries(endpoint)
+    assert (delivery.state, delivery.version) == ("stopped", 1)
+
+
 def _age_messages() -> None:
     """Rows that never change, made older behind the trigger's back."""
     with connection.cursor() as cursor:

@@ -253,6 +253,8 @@ def test_who_was_taken_for_dead_changes_nothing_any_more(
     webhook_sending.record(late, webhook_sending.Outcome(1, 500))
     (delivery,) = deliveries(endpoint)
     assert (delivery.state, delivery.version) == ("delivered", 1)
+    endpoint.refresh_from_db()
+    assert endpoint.failing_since is None  # nothing is left that could end it
     webhook_sending.record(late, webhook_sending.Outcome(1, 200))
     (delivery,) = deliveries(endpoint)
     assert (delivery.state, delivery.version) == ("delivered", 1)
