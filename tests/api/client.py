@@ -26,6 +26,11 @@ class Api:
     def delete(self, path: str) -> HttpResponse:
         return self.http.delete(f"{ROOT}{path}", headers=self._headers())
 
+    def patch(self, path: str, body: Any) -> HttpResponse:
+        sent = json.dumps(body)
+        kind = "application/json"
+        return self.http.patch(f"{ROOT}{path}", sent, content_type=kind, headers=self._headers())
+
     def post(self, path: str, body: Any = None, *, key: str | None = "") -> HttpResponse:
         """POST as JSON; `key=None` sends no Idempotency-Key, "" a fresh one."""
         sent = "" if body is None else json.dumps(body)
