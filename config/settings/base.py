@@ -244,6 +244,8 @@ STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
 OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
 
 # --- API ----------------------------------------------------------------------------------------
+# For one key, unless the key has a limit of its own; 0: no limit.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=10_000)
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["members.api_auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["members.api_auth.HasScope"],
