@@ -39,12 +39,10 @@ def ask(api: Api, method: str, path: str, **headers: str) -> HttpResponse:
         "/api/v1/" + "x" * 5000,
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "DELETE", "BREW"])
-def test_an_address_that_is_none(api: Api, path: str, method: str) -> None:
-    answer = ask(api, method, path)
-    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
-    if method != "HEAD":
-        problem(answer, 404, "not_found")
+def test_an_address_that_is_none(api: Api, path: str) -> None:
+    for method in ("GET", "POST", "OPTIONS", "DELETE", "BREW"):
+        problem(ask(api, method, path), 404, "not_found")
+    assert ask(api, "HEAD", path).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -55,13 +53,11 @@ def test_an_address_that_is_none(api: Api, path: str, method: str) -> None:
         ("/api/v1/waitlist", {"GET", "HEAD", "POST", "OPTIONS"}),
     ],
 )
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "BREW", "CONNECT"])
-def test_a_method_that_is_none_names_those_that_are(
-    api: Api, path: str, allowed: set[str], method: str
-) -> None:
-    answer = ask(api, method, path)
-    problem(answer, 405, "method_not_allowed")
-    assert set(answer["Allow"].split(", ")) == allowed
+def test_a_method_that_is_none_names_those_that_are(api: Api, path: str, allowed: set[str]) -> None:
+    for method in ("PUT", "PATCH", "TRACE", "BREW", "CONNECT"):
+        answer = ask(api, method, path)
+        problem(answer, 405, "method_not_allowed")
+        assert set(answer["Allow"].split(", ")) == allowed
 
 
 def test_head_and_options(api: Api, room: Resource) -> None:
@@ -75,10 +71,10 @@ def test_head_and_options(api: Api, room: Resource) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.test", "a b", "", "x" * 300, "localhost:port", "[::1"])
-@pytest.mark.parametrize("path", ["/api/v1/resources", "/api/v1/nothing", "/api/v1/schema"])
-def test_an_unknown_host_is_a_problem(api: Api, host: str, path: str) -> None:
+def test_an_unknown_host_is_a_problem(api: Api, host: str) -> None:
     """Django refuses it before any view."""
-    problem(ask(api, "GET", path, Host=host), 400, "unreadable_request")
+    for path in ("/api/v1/resources", "/api/v1/nothing", "/api/v1/schema"):
+        problem(ask(api, "GET", path, Host=host), 400, "unreadable_request")
 
 
 def test_an_unknown_host_of_a_page_is_a_page(client: Client) -> None:
