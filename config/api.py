@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import problems
+from config.bodies import MAX_BODY_BYTES
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
 from members import idempotency, rate_limits
@@ -31,7 +32,6 @@ from members.models import ApiKey, Workspace
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 256 * 1024
 MAX_INTEGER = 2**31 - 1
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)", re.ASCII
