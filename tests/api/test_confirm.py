@@ -1,5 +1,6 @@
 """Reserve, take the money elsewhere, confirm: over HTTP. tests/policies has the service's own."""
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from members.models import IdempotencyKey
 from payments.models import Finding, Payment, Refund
 from tests.api.client import Api, problem
 from tests.core.support import lapse
+from tests.core.threads import together
 from tests.factories import make_api_key, make_room
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +58,20 @@ def test_a_crash_before_the_answer_was_kept_is_made_up_for(api: Api, room: Resou
     assert (again.status_code, again.json()) == (200, first.json())
     assert "Idempotent-Replayed" not in again.headers
     assert api.post(path, paid(), key="k")["Idempotent-Replayed"] == "true"
+    assert Payment.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_five_at_once_are_one_payment(transactional_db: None) -> None:
+    """Three with one key, two with keys of their own: the same reference."""
+    room = make_room()
+    _, secret = make_api_key(workspace=room.workspace)
+    path = f"/holds/{Api(secret).hold(room)['id']}/confirm"
+    keys = ["k", "k", "k", "a", "b"]
+    answers = together([partial(Api(secret).post, path, paid(), key=key) for key in keys])
+    assert [answer.status_code for answer in answers] == [200] * 5  # type: ignore[union-attr]
+    shown = {answer.json()["payments"][0]["id"] for answer in answers}  # type: ignore[union-attr]
+    assert len(shown) == 1
     assert Payment.objects.count() == 1
 
 

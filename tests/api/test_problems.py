@@ -152,3 +152,9 @@ def test_another_content_type_is_415(api: Api, room: Resource, kind: str) -> Non
         **sent,
     )
     problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/schema", "/api/v1/docs"])
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json"])
+def test_what_is_served_without_a_key_refuses_alike(api: Api, path: str, accept: str) -> None:
+    problem(ask(api, "POST", path, Accept=accept), 405, "method_not_allowed")

@@ -1,6 +1,7 @@
 """A key's requests a minute: counted in batches, shared by processes, and never without Redis."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -71,6 +72,13 @@ def test_a_large_limit_is_passed_by_less_than_what_is_unreported(asked: Asked) -
     passed = sum(let_through(each, key, 1000, 700) for each in processes)
     assert 1000 - 1 <= passed <= 1000 + 2 * 10
     assert asked.times <= 1400 / 10 + 4
+
+
+def test_threads_of_one_process_lose_no_count() -> None:
+    key, counter = str(uuid4()), Counter(Clock())
+    with ThreadPoolExecutor(8) as pool:
+        passed = sum(pool.map(lambda _: let_through(counter, key, 500, 100), range(8)))
+    assert 500 - 1 <= passed <= 500 + 5 + 8 * 5, "what is unreported, and what is being told"
 
 
 def test_ten_thousand_a_minute_cost_a_hundredth_of_a_round_trip_each(asked: Asked) -> None:

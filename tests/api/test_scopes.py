@@ -3,6 +3,7 @@
 import pytest
 
 from bookings.models import Booking, Resource
+from config.api import ApiView
 from members.models import ApiKey, IdempotencyKey
 from tests.api.client import Api, problem
 from tests.api.routes import OPEN, Operation, operations
@@ -49,6 +50,10 @@ def test_a_writing_key_gets_past_the_door(api: Api, operation: Operation) -> Non
 def test_only_what_is_named_here_changes_nothing_by_another_method_than_get() -> None:
     by_post = {o.name for o in EVERY if o.method != "get" and o.only_reads}
     assert by_post == READS_BY_POST
+
+
+def test_every_operation_is_counted_for_its_key_and_reads_json_alike() -> None:
+    assert [str(o) for o in EVERY if not issubclass(o.view, ApiView)] == []
 
 
 def test_only_the_description_is_open() -> None:
