@@ -61,20 +61,20 @@ def test_pages_are_stable_and_cost_the_same(
 ) -> None:
     path, add, newest_first = LISTS[name]
     path = path.format(**ids)
-    for number in range(3):
+    for number in range(2):
         add(api, room, ids, number)
     short = queries_of(api, path)
-    for number in range(3, 7):
+    for number in range(2, 5):
         add(api, room, ids, number)
     assert queries_of(api, path) == short
     whole = ids_of(api.get(path).json())
-    assert len(whole) >= 7
+    assert len(whole) >= 5
     assert len(set(whole)) == len(whole)
 
     page = api.get(path, page_size="2").json()
-    seen, number = ids_of(page), 7
+    seen, number = ids_of(page), 5
     while page["next"]:
-        if number < 9:
+        if number < 7:
             add(api, room, ids, number)
             number += 1
         page = api.get(page["next"].split(ROOT, 1)[1]).json()
