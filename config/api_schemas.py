@@ -57,6 +57,7 @@ class ProblemSchema(serializers.Serializer):
         required=False, help_text="What is left to give back, in minor units."
     )
     max_bytes = serializers.IntegerField(required=False)
+    retry_after_seconds = serializers.IntegerField(required=False, help_text="As Retry-After.")
     from_state = serializers.CharField(required=False)
     to_state = serializers.CharField(required=False)
 

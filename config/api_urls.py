@@ -9,7 +9,7 @@ from holds import api as holds
 from holds import api_waitlist
 from members import api_webhooks as webhooks
 from payments import api as payments
-from payments import api_credits, api_leave_waitlist, api_quotes, api_reschedule
+from payments import api_confirm, api_credits, api_leave_waitlist, api_quotes, api_reschedule
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -29,6 +29,9 @@ urlpatterns = [
     path("holds/<uuid:hold_id>/extend", holds.HoldExtendView.as_view(), name="hold-extend"),
     path(
         "holds/<uuid:hold_id>/checkout", payments.HoldCheckoutView.as_view(), name="hold-checkout"
+    ),
+    path(
+        "holds/<uuid:hold_id>/confirm", api_confirm.HoldConfirmView.as_view(), name="hold-confirm"
     ),
     path("waitlist", api_waitlist.WaitlistView.as_view(), name="waitlist"),
     path(

@@ -229,7 +229,7 @@ class ApiKeyAdmin(ScopedAdmin):
     list_select_related = ("workspace",)
     list_filter = ("kind", "scope")
     search_fields = ("name", "hint")
-    fields = ("workspace", "name", "kind", "scope", "origins")
+    fields = ("workspace", "name", "kind", "scope", "origins", "requests_per_minute")
     readonly_fields = ("hint_shown", "shown", "created_at", "revoked_at")
     actions_detail = ("revoke",)
 
@@ -245,7 +245,7 @@ class ApiKeyAdmin(ScopedAdmin):
         if obj is None:
             return self.fields
         is_public = obj.kind == ApiKey.Kind.PUBLISHABLE
-        own = ("origins", "shown") if is_public else ("hint_shown",)
+        own = ("origins", "shown") if is_public else ("hint_shown", "requests_per_minute")
         return ("workspace", "name", "kind", "scope", *own, "created_at", "revoked_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -262,7 +262,7 @@ class ApiKeyAdmin(ScopedAdmin):
             made = api_keys.create_publishable(**named, origins=data["origins"])
             obj.__dict__.update(made.__dict__)
             return
-        made, secret = api_keys.create(**named)
+        made, secret = api_keys.create(**named, requests_per_minute=data["requests_per_minute"])
         obj.__dict__.update(made.__dict__)
         request._surehold_secret = secret  # type: ignore[attr-defined]
 

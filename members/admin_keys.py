@@ -42,7 +42,7 @@ class ApiKeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ("workspace", "name", "kind", "scope", "origins")
+        fields = ("workspace", "name", "kind", "scope", "origins", "requests_per_minute")
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -52,6 +52,8 @@ class ApiKeyForm(forms.ModelForm):
         publishable = kind == ApiKey.Kind.PUBLISHABLE
         if publishable and not data.get("origins"):
             self.add_error("origins", "Name at least one origin.")
+        if publishable and data.get("requests_per_minute"):
+            self.add_error("requests_per_minute", "A publishable key is limited by address.")
         if not publishable and data.get("origins"):
             self.add_error("origins", "A secret key is used by servers, from no page.")
         return data

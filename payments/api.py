@@ -28,7 +28,6 @@ from config.api import (
     Query,
     as_email,
     as_uuid,
-    etag,
     idempotency_key,
     money,
     rfc3339,
@@ -43,6 +42,7 @@ from config.api_schemas import (
     page_of,
     query,
 )
+from config.etags import etag
 from config.kernel.errors import NotFound
 from config.pagination import paginated
 from holds import gate
@@ -146,7 +146,7 @@ class HoldView(HoldReadView):
     )
     def delete(self, request: Request, hold_id: UUID) -> Response:
         """Give the slot back. 409 `payment_in_progress` while a payment is being settled."""
-        _require_hold(self.workspace, hold_id, self.hold_token)
+        require_hold(self.workspace, hold_id, self.hold_token)
         holding.let_go(hold_id=hold_id, actor=self.actor)
         return Response(status=204)
 
@@ -168,7 +168,7 @@ class HoldCheckoutView(ApiView):
         credit_minor = fields.integer("credit_minor", 0, MAX_MINOR, 0)
         payer = read_member(fields.object("member"))
         fields.no_others()
-        _require_hold(self.workspace, hold_id, self.hold_token)
+        require_hold(self.workspace, hold_id, self.hold_token)
         check_payer(self, hold_id, payer)
         back = success_url
         if self.is_public:
@@ -258,7 +258,7 @@ def _url(fields: Fields, name: str) -> str:
     return value
 
 
-def _require_hold(workspace: Any, hold_id: UUID, token: str | None) -> None:
+def require_hold(workspace: Any, hold_id: UUID, token: str | None = None) -> None:
     """Another workspace's hold is not found, like one that never was."""
     if not holds_of(workspace, token).filter(pk=hold_id).exists():
         raise NotFound("There is no such hold here.")

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
     "config.cors.CorsMiddleware",
+    "config.api_errors.ApiProblemMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "payments.attempts.FailedAttemptMiddleware",
@@ -259,12 +260,15 @@ VISITOR_READS_PER_MINUTE = env.int("VISITOR_READS_PER_MINUTE", default=240)
 VISITOR_WRITES_PER_MINUTE = env.int("VISITOR_WRITES_PER_MINUTE", default=60)
 
 # --- API ----------------------------------------------------------------------------------------
+# For one key, unless the key has a limit of its own; 0: no limit.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=10_000)
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["members.api_auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["members.api_auth.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.negotiation.NeverRefused",
     "EXCEPTION_HANDLER": "config.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
