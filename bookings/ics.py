@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Min
@@ -43,7 +44,7 @@ def calendar_of(events: Sequence[Event], *, method: str = "") -> Calendar:
     calendar.add("calscale", "GREGORIAN")
     if method:
         calendar.add("method", method)
-    starts = [event["DTSTART"] for event in events]
+    starts: list[Any] = [event["DTSTART"] for event in events]
     years = [start.dt.year for start in starts] or [0]
     for zone in dict.fromkeys(start.params["TZID"] for start in starts if "TZID" in start.params):
         found = timezone_of(zone, min(years), max(years) + 2)
