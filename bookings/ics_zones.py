@@ -1,8 +1,9 @@
 """Times in a place's zone, as iCalendar writes them, and the VTIMEZONE that says what it means."""
 
 from calendar import monthrange
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from icalendar import Timezone, TimezoneDaylight, TimezoneStandard, vRecur
 
 _IS_UTC = frozenset({"UTC", "Etc/UTC"})
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 # A rule is told as a rule only where it was seen to hold for so many years.
 _YEARS = 3
 
@@ -33,32 +35,69 @@ def local_times(start: datetime, end: datetime, zone: str) -> tuple[datetime, da
 def timezone_of(zone: str, first_year: int, last_year: int) -> Timezone | None:
     """The VTIMEZONE for the years from `first_year` through `last_year`; None for UTC.
 
-    The library finds the changes of the clock but writes those ahead by the clock that they end at;
-    RFC 5545 §3.6.5 wants them by the clock before. Changes that follow a yearly rule are told as
-    that rule, since not every client reads dates one by one.
+    The library's own search for the changes of a clock leaps over what lasts less than two months
+    (Casablanca's Ramadan) and tells those ahead by the clock that they end at, where RFC 5545
+    §3.6.5 wants the clock before. So they are found here. Those that follow a yearly rule are told
+    as that rule, since not every client reads dates one by one.
     """
     if zone in _IS_UTC:
         return None
-    found = Timezone.from_tzid(
-        zone, first_date=date(first_year - 1, 1, 1), last_date=date(last_year + 1, 1, 1)
-    )
-    del found["COMMENT"]
-    for part in found.subcomponents:
-        _tell_changes(part, last_year)
+    parts: dict[tuple[timedelta, timedelta, str], list[datetime]] = defaultdict(list)
+    for before, after, name, onset in _changes(ZoneInfo(zone), first_year - 1, last_year):
+        parts[before, after, name].append(onset)
+    behind = min(after for _, after, _ in parts)
+    found = Timezone()
+    found.add("tzid", zone)
+    for (before, after, name), onsets in parts.items():
+        # The clock ahead is daylight time, also where the law calls it standard (Dublin): clients
+        # reckon with that.
+        part = TimezoneStandard() if after == behind else TimezoneDaylight()
+        part.TZOFFSETFROM, part.TZOFFSETTO = before, after
+        part.add("tzname", name)
+        part.DTSTART = onsets[0]
+        if rule := _yearly(onsets, last_year):
+            part.add("rrule", vRecur(rule))
+        elif onsets[1:]:
+            part.add("rdate", onsets[1:])
+        found.add_component(part)
     return found
 
 
-def _tell_changes(part: TimezoneStandard | TimezoneDaylight, last_year: int) -> None:
-    ahead = max(part.TZOFFSETTO - part.TZOFFSETFROM, timedelta())
-    seen = [part.DTSTART, *(moment for moment, _ in part.rdates)]
-    onsets = sorted(moment - ahead for moment in seen)
-    part.DTSTART = onsets[0]
-    part.pop("RDATE", None)
-    rule = _yearly(onsets, last_year)
-    if rule:
-        part.add("rrule", vRecur(rule))
-    elif onsets[1:]:
-        part.add("rdate", onsets[1:])
+def _changes(
+    zone: ZoneInfo, first_year: int, last_year: int
+) -> Iterator[tuple[timedelta, timedelta, str, datetime]]:
+    """What the clock is at first, then each change: from and to which offset, its name, and when by
+    the clock before. No change is looked for within a day of another.
+    """
+    here = datetime(first_year, 1, 1, tzinfo=UTC)
+    offset = _offset(here, zone)
+    yield offset, offset, _name(here, zone), here.replace(tzinfo=None)
+    while here.year <= last_year:
+        after = here + _DAY
+        if _offset(after, zone) != offset:
+            moment = _between(here, after, zone)
+            now = _offset(moment, zone)
+            yield offset, now, _name(moment, zone), (moment + offset).replace(tzinfo=None)
+            offset = now
+        here = after
+
+
+def _between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The second at which the clock has changed."""
+    offset = _offset(before, zone)
+    while after - before > _SECOND:
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        before, after = (middle, after) if _offset(middle, zone) == offset else (before, middle)
+    return after
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _name(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).tzname() or zone.key
 
 
 def _yearly(onsets: Sequence[datetime], last_year: int) -> dict[str, Any] | None:
