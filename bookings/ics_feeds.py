@@ -49,7 +49,7 @@ def make_for_member(member: Member) -> CalendarFeed:
     with transaction.atomic():
         Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         revoke_of_member(member)
-        return _made(CalendarFeed(member=member, shown=Shown.MINE, created_by=member))
+        return save_new(CalendarFeed(member=member, shown=Shown.MINE, created_by=member))
 
 
 def make_for(
@@ -63,7 +63,15 @@ def make_for(
         raise InvalidInput("Only members have links to their own bookings.")
     feed = CalendarFeed(workspace=place.workspace, shown=shown, created_by=by, name=name)
     setattr(feed, "resource" if isinstance(place, Resource) else "location", place)
-    return _made(feed)
+    return save_new(feed)
+
+
+def save_new(feed: CalendarFeed) -> CalendarFeed:
+    """Give an unsaved feed its secret, and save it."""
+    feed.token = secrets.token_urlsafe(32)
+    feed.digest = _digest(feed.token)
+    feed.save(force_insert=True)
+    return feed
 
 
 def revoke(feed: CalendarFeed) -> None:
@@ -79,6 +87,13 @@ def revoke_of_member(member: Member) -> None:
 def address_of(feed: CalendarFeed) -> str:
     """The secret link."""
     return absolute(reverse("bookings:feed", args=[feed.token]))
+
+
+def feed_words(member: Member) -> dict[str, str]:
+    """A member's own link for their page, and the same as programs take it; empty without one."""
+    feed = of_member(member)
+    address = address_of(feed) if feed else ""
+    return {"feed": address, "subscribe": f"webcal://{address.partition('://')[2]}"}
 
 
 def find(token: str) -> tuple[CalendarFeed, datetime] | None:
@@ -119,13 +134,6 @@ def file_of(found: Found) -> bytes:
     """All of it; one query."""
     sources = sources_of(found.feed, found.span)
     return render(found.title, sources, Shown(found.feed.shown), now=found.now)
-
-
-def _made(feed: CalendarFeed) -> CalendarFeed:
-    feed.token = secrets.token_urlsafe(32)
-    feed.digest = _digest(feed.token)
-    feed.save(force_insert=True)
-    return feed
 
 
 def _digest(token: str) -> str:

@@ -230,7 +230,7 @@ def test_a_new_link_of_a_member_ends_the_one_before(ana: Member) -> None:
     assert [Client().get(link(f)).status_code for f in (first, second)] == [410, 200]
     assert ics_feeds.of_member(ana) == second
     with pytest.raises(IntegrityError, match="feed_once_per_member"), transaction.atomic():
-        ics_feeds._made(CalendarFeed(member=ana, shown=Shown.MINE))
+        ics_feeds.save_new(CalendarFeed(member=ana, shown=Shown.MINE))
 
 
 def test_the_answer_sets_no_cookie_and_is_kept_by_nobody_between(room: Resource) -> None:
@@ -253,7 +253,7 @@ def test_other_workspaces_are_not_in_it(room: Resource) -> None:
         CalendarFeed(workspace=room.workspace, location=other.location, shown="busy"),
     ]:
         with pytest.raises(IntegrityError, match="its own workspace"), transaction.atomic():
-            ics_feeds._made(crossed)
+            ics_feeds.save_new(crossed)
 
 
 def test_the_database_keeps_a_link_what_it_is(room: Resource, ana: Member) -> None:
@@ -265,7 +265,7 @@ def test_the_database_keeps_a_link_what_it_is(room: Resource, ana: Member) -> No
     names_of_member = CalendarFeed(member=ana, shown="names")
     for wrong in (of_room, of_both, of_none, names_of_member):
         with pytest.raises(IntegrityError), transaction.atomic():
-            ics_feeds._made(wrong)
+            ics_feeds.save_new(wrong)
     with pytest.raises(InvalidInput):
         ics_feeds.make_for(room, shown="mine", by=None)
     feed = ics_feeds.make_for(room, shown="busy", by=None)
