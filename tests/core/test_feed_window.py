@@ -8,10 +8,11 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from icalendar import Calendar
+from icalendar import Calendar, Event, vText
 
 from bookings import ics_feeds
 from bookings.ics_entries import Shown
+from bookings.ics_feed import _folded
 from bookings.models import Booking, Line, Resource
 from config.kernel import clock
 from tests.factories import make_room
@@ -98,6 +99,20 @@ def test_a_feed_is_what_is_booked_in_its_window(made: list[Made]) -> None:
             assert len(events) == len(found)
             assert found == expected
         transaction.set_rollback(True)  # rows that hold no time: not for the rules at commit
+
+
+_TEXTS = st.text(st.sampled_from('aZ \\^;,\n"é😀:'), max_size=400)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=_TEXTS, plain=st.text(st.sampled_from("ab\\,;^"), max_size=400))
+def test_lines_are_folded_as_the_library_folds_them(text: str, plain: str) -> None:
+    for said in (text, plain):
+        assert (
+            _folded("SUMMARY", said)
+            == Event({"summary": vText(said)}).content_line("SUMMARY", vText(said)).to_ical()
+            + b"\r\n"
+        )
 
 
 def _written(room: Resource, one: Made, midnight: datetime) -> Line:
