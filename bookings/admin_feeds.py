@@ -55,7 +55,9 @@ class CalendarFeedAdmin(ScopedAdmin):
 
     @display(description="secret address")
     def address(self, feed: CalendarFeed) -> str:
-        return "—" if feed.revoked_at else ics_feeds.address_of(feed)
+        if feed.revoked_at:
+            return "—"
+        return ics_feeds.address_of(feed) or "It cannot be shown any more: make a new one."
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         told = ("address", "created_by", "created_at", "last_fetched_on", "revoked_at")

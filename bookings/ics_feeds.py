@@ -85,7 +85,9 @@ def revoke_of_member(member: Member) -> None:
 
 
 def address_of(feed: CalendarFeed) -> str:
-    """The secret link."""
+    """The secret link; empty where the key that it was kept under is gone."""
+    if feed.digest != _digest(feed.token):
+        return ""
     return absolute(reverse("bookings:feed", args=[feed.token]))
 
 
@@ -100,6 +102,7 @@ def find(token: str) -> tuple[CalendarFeed, datetime] | None:
     """The feed under this token, revoked or not, and the time. One query."""
     feed = (
         CalendarFeed.objects.select_related("member", "resource__workspace", "location__workspace")
+        .defer("token")
         .annotate(now=_NOW)
         .filter(digest=_digest(token))
         .first()

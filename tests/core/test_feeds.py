@@ -284,6 +284,14 @@ def test_the_secret_is_not_readable_in_the_database(room: Resource) -> None:
     assert ics_feeds.address_of(CalendarFeed.objects.get()).endswith(link(feed))
 
 
+def test_a_link_whose_key_is_gone_is_good_and_not_shown(ana: Member) -> None:
+    feed = ics_feeds.make_for_member(ana)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bookings_calendarfeed SET token = 'gAAAA-of-another-key'")
+    assert Client().get(link(feed)).status_code == 200
+    assert ics_feeds.feed_words(ana)["feed"] == ""
+
+
 # --- That nothing has changed -------------------------------------------------------------------
 
 
