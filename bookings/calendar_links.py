@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
-from django.utils import timezone as django_timezone
-
 from bookings.ics import source_of
 from bookings.ics_entries import Shown, entry
 from bookings.models import Line
@@ -22,7 +20,6 @@ class CalendarLinks:
     """One event's links, by whose calendar they lead to. `name` is of what is booked."""
 
     name: str
-    start: datetime
     links: list[tuple[str, str]]
 
 
@@ -33,14 +30,14 @@ def links_of(lines: Iterable[Line]) -> list[CalendarLinks]:
 
 
 def _links(line: Line, add_ons: str) -> CalendarLinks:
-    stamp = django_timezone.now()  # no link tells it
-    source = source_of(line.booking, line, add_ons=add_ons, changed_at=stamp)
+    booking = line.booking
+    # No link tells when it was changed.
+    source = source_of(booking, line, add_ons=add_ons, changed_at=booking.created_at)
     said = entry(source, Shown.MINE)
     start, end = said.start.astimezone(UTC), said.end.astimezone(UTC)
     event = (said.summary, said.description, said.place)
     return CalendarLinks(
         source.resource,
-        said.start,
         [
             ("Google Calendar", _google(*event, start, end, said.zone)),
             ("Outlook.com", _outlook("outlook.live.com", *event, start, end)),
@@ -69,6 +66,7 @@ def _outlook(
     """Outlook shows instants in the reader's own zone."""
     return _address(
         f"https://{host}/calendar/0/action/compose",
+        path="/calendar/action/compose",
         rru="addevent",
         subject=title,
         startdt=f"{start:%Y-%m-%dT%H:%M:%SZ}",
