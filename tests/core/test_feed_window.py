@@ -68,7 +68,7 @@ _MADE = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=st.lists(_MADE, max_size=12))
 def test_a_feed_is_what_is_booked_in_its_window(made: list[Made]) -> None:
     with transaction.atomic():
