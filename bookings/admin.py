@@ -17,6 +17,7 @@ from unfold.widgets import (
 
 from bookings import (
     admin_discounts,  # noqa: F401
+    admin_feeds,  # noqa: F401
     admin_limits,  # noqa: F401  (registers it)
 )
 from bookings.admin_blocks import BlockAdmin

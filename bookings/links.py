@@ -19,12 +19,17 @@ def absolute(path: str) -> str:
 
 def manage_token(booking: Booking) -> str:
     """What lets its bearer see and manage one booking without an account."""
-    return signing.Signer(salt=_SALT).sign(booking.pk.hex)
+    return _manage_token(booking.pk)
 
 
 def manage_url(booking: Booking) -> str:
     """The guest's link to a booking; `payments` answers it, since it shows money."""
-    return absolute(reverse("payments:manage", args=[manage_token(booking)]))
+    return manage_url_of(booking.pk)
+
+
+def manage_url_of(booking_id: UUID) -> str:
+    """The same by the booking's id."""
+    return absolute(reverse("payments:manage", args=[_manage_token(booking_id)]))
 
 
 def pay_again_url(booking: Booking) -> str:
@@ -50,6 +55,10 @@ def rebook_url(booking: Booking) -> str:
 def lost_booking_id_from(token: str) -> UUID | None:
     """The booking that a rebook token was made for, or None when it is not one of ours."""
     return _unsigned(token, _REBOOK_SALT)
+
+
+def _manage_token(booking_id: UUID) -> str:
+    return signing.Signer(salt=_SALT).sign(booking_id.hex)
 
 
 def _unsigned(token: str, salt: str) -> UUID | None:

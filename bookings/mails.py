@@ -1,13 +1,15 @@
 """Mails about bookings, as unsaved Notification rows (`effects.py` says when)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import models
 
-from bookings import ics
+from bookings import ics_invitations
+from bookings.ics_invitations import Invitation
 from bookings.links import absolute, manage_url, pay_again_url, rebook_url
 from bookings.models import Booking, Change, Line, Series
 from bookings.moved import without_add_ons
@@ -23,9 +25,7 @@ Shown = dict[str, Any]
 def confirmation(booking: Booking, receipt: Shown | None = None) -> list[Notification]:
     """Reference, when, where, a calendar file, the guest's link, and the receipt if one is due."""
     once = f"receipt {receipt['number']}" if receipt else ""
-    return _mail(
-        "confirmation", booking, once=once, receipt=receipt, attachments=[_calendar(booking)]
-    )
+    return _mail("confirmation", booking, once=once, receipt=receipt, invitations=_invites(booking))
 
 
 def rescheduled(
@@ -49,7 +49,7 @@ def rescheduled(
         money=money,
         reason=reason,
         before=_before(booking, change),
-        attachments=[_calendar(booking)],
+        invitations=_invites(booking, only=_lines_of(change.lines)),
     )
 
 
@@ -94,7 +94,7 @@ def cancellation(booking: Booking, reason: str, money: Shown | None = None) -> l
     `money` says what is given back: `to_card`, `to_credit` and `kept`, as words or empty.
     """
     return _mail(
-        "cancellation", booking, reason=reason, money=money, attachments=[_calendar(booking)]
+        "cancellation", booking, reason=reason, money=money, invitations=_takes_out(booking)
     )
 
 
@@ -136,7 +136,7 @@ def lines_cancelled(
         dropped=_windows(booking, dropped),
         reason=reason,
         money=money,
-        attachments=[_calendar(booking)],
+        invitations=_takes_out(booking, only=_lines_of(dropped)),
     )
 
 
@@ -175,7 +175,7 @@ def released_by_staff(booking: Booking, reason: str) -> list[Notification]:
 
 def reminder(booking: Booking) -> list[Notification]:
     """The day before."""
-    return _mail("reminder", booking, attachments=[_calendar(booking)])
+    return _mail("reminder", booking, invitations=_invites(booking))
 
 
 def not_charged(
@@ -283,11 +283,12 @@ def _mail(
     booking: Booking,
     *,
     once: str = "",
-    attachments: list[tuple[str, str, bytes]] | None = None,
+    invitations: Callable[[], list[Invitation]] | None = None,
     **context: Any,
 ) -> list[Notification]:
     if not booking.email:
         return []
+    events = invitations() if invitations else []
     return [
         notification(
             kind=kind,
@@ -296,7 +297,9 @@ def _mail(
             workspace=booking.workspace,
             subject=booking,
             context=_about(booking) | context,
-            attachments=attachments,
+            attachments=[event.attachment for event in events],
+            # What is about one event is shown as an invitation; several are files alone.
+            alternatives=[event.alternative for event in events] if len(events) == 1 else [],
         )
     ]
 
@@ -360,8 +363,20 @@ def _windows(booking: Booking, windows: list[Shown]) -> list[str]:
     return [change_text(window, resources[window["resource"]]) for window in windows]
 
 
-def _calendar(booking: Booking) -> tuple[str, str, bytes]:
-    return (f"{booking.reference}.ics", "text/calendar", ics.for_booking(booking))
+def _invites(
+    booking: Booking, *, only: Collection[UUID] | None = None
+) -> Callable[[], list[Invitation]]:
+    return lambda: ics_invitations.requests(booking, only=only)
+
+
+def _takes_out(
+    booking: Booking, *, only: Collection[UUID] | None = None
+) -> Callable[[], list[Invitation]]:
+    return lambda: ics_invitations.cancellations(booking, only=only)
+
+
+def _lines_of(windows: Iterable[Shown]) -> set[UUID]:
+    return {UUID(window["line"]) for window in windows}
 
 
 def _zone(booking: Booking) -> ZoneInfo:

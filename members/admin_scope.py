@@ -49,6 +49,7 @@ REFUSALS = {
     "staff_once_per_workspace": "This member has a role here already.",
     "group_membership_once": "Somebody is named twice.",
     "price_within_workspace": "Choose a group of the same workspace.",
+    "feed_within_workspace": "Choose a resource or a location of the same workspace.",
     "opening_hours_of_one_owner": "Opening hours belong to a location or to a resource.",
 }
 

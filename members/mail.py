@@ -31,11 +31,13 @@ def notification(
     workspace: Workspace | None,
     subject: Any = None,
     attachments: list[tuple[str, str, bytes]] | None = None,
+    alternatives: list[tuple[str, str]] | None = None,
 ) -> Notification:
     """An unsaved mail, rendered from `templates/mail/<kind>.{subject.txt,txt,html}`.
 
     `once` is unique: two effects for the same thing are one mail. `subject` is the row it is about;
-    `attachments` are (file name, content type, content).
+    `attachments` are (file name, content type, content); `alternatives` (content type, text) stand
+    beside text and HTML as another form of the same, as an invitation does.
     """
     context = {"workspace": workspace, **context}
     title = render_to_string(f"mail/{kind}.subject.txt", context).strip()
@@ -49,6 +51,7 @@ def notification(
             {"name": name, "type": mime, "content": base64.b64encode(content).decode()}
             for name, mime, content in attachments or []
         ],
+        "alternatives": [{"type": mime, "text": text} for mime, text in alternatives or []],
     }
     return Notification(
         workspace=workspace,
@@ -143,6 +146,8 @@ def _message(mail: Notification) -> EmailMultiAlternatives:
         headers={"Message-ID": f"<{mail.pk}@surehold>", "Auto-Submitted": "auto-generated"},
     )
     message.attach_alternative(payload["html"], "text/html")
+    for part in payload.get("alternatives", []):
+        message.attach_alternative(part["text"], part["type"])
     for part in payload["attachments"]:
         message.attach(part["name"], base64.b64decode(part["content"]), part["type"])
     return message

@@ -1,11 +1,13 @@
 """A member's bookings, and the page that a guest's link opens."""
 
 from datetime import datetime
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from bookings.ics_feeds import feed_words
 from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from holds.templatetags.holds_surehold import live_holds
@@ -33,8 +35,9 @@ def my(request: HttpRequest) -> HttpResponse:
         waiting = [e for e in live_of(visitor=visitor_of(request)) if e.state == WAITING]
         guest = {"form": SignInForm(), "holds": holds, "waiting": waiting}
         return render(request, "payments/my_guest.html", guest)
-    words = {"mine": mine(member), "member": member, "purses": purses(member)}
+    words: dict[str, Any] = {"mine": mine(member), "member": member, "purses": purses(member)}
     words["waiting"] = live_of(member=member)
+    words |= feed_words(member)
     return render(request, "payments/my.html", words)
 
 

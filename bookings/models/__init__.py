@@ -6,6 +6,7 @@ from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.calendars import CalendarConnection, ConnectedResource
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
+from bookings.models.feeds import CalendarFeed
 from bookings.models.hours import OpeningHours
 from bookings.models.limits import BookingLimit
 from bookings.models.occupancies import Occupancy
@@ -27,6 +28,7 @@ __all__ = [
     "BookingEvent",
     "BookingLimit",
     "CalendarConnection",
+    "CalendarFeed",
     "Category",
     "Change",
     "ConnectedResource",

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bookings.breakdown import Breakdown, Priced, breakdown
+from bookings.calendar_links import links_of
 from bookings.lengths import duration_text, length_text
 from bookings.local_time import clock_text
 from bookings.models import Line
@@ -178,3 +179,9 @@ def field(bound: Any, hint: str = "") -> dict[str, Any]:
 
 def _zone(zone: str | ZoneInfo) -> ZoneInfo:
     return zone if isinstance(zone, ZoneInfo) else ZoneInfo(zone)
+
+
+@register.inclusion_tag("bookings/_calendars.html")
+def calendars(lines: Iterable[Line]) -> dict[str, Any]:
+    """Links into calendars on the web, for each line that stands."""
+    return {"events": links_of(lines)}

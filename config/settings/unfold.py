@@ -88,6 +88,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Discount codes", "percent", "bookings_discount"),
                     _item("Blocks", "block", "bookings_block"),
                     _item("Locations", "location_on", "bookings_location"),
+                    _item("Calendar links", "rss_feed", "bookings_calendarfeed", "is_manager"),
                     _item("Categories", "category", "bookings_category"),
                     _item("Limits", "speed", "bookings_bookinglimit"),
                 ],

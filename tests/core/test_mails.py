@@ -118,13 +118,13 @@ def test_the_calendar_file(booking, kind):
         booking = bookings_services.cancel(booking_id=booking.pk, actor=SOMEBODY)
     (written,) = KINDS[kind](booking)
     (part,) = written.payload["attachments"]
-    assert (part["name"], part["type"]) == (f"{booking.reference}.ics", "text/calendar")
+    assert (part["name"], part["type"]) == (f"{booking.reference}.ics", "application/ics")
     calendar = Calendar.from_ical(base64.b64decode(part["content"]))
     (event,) = calendar.walk("VEVENT")
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (tomorrow(9), tomorrow(10))
     assert str(event["UID"]) == f"{booking.lines.get().pk}@surehold"
     ended = kind == "cancellation"
-    assert str(calendar["METHOD"]) == ("CANCEL" if ended else "PUBLISH")
+    assert str(calendar["METHOD"]) == ("CANCEL" if ended else "REQUEST")
     assert str(event["STATUS"]) == ("CANCELLED" if ended else "CONFIRMED")
     assert int(event["SEQUENCE"]) == booking.version
 
@@ -245,7 +245,7 @@ def test_attachments_arrive_as_they_were(booking, mailoutbox):
     row = Notification.objects.get(kind="confirmation")
     mail.send(row.pk)
     ((name, content, kind),) = mailoutbox[0].attachments
-    assert (name, kind) == (f"{booking.reference}.ics", "text/calendar")
+    assert (name, kind) == (f"{booking.reference}.ics", "application/ics")
     assert "BEGIN:VEVENT" in (content if isinstance(content, str) else content.decode())
 
 
