@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("config.api_urls")),
     path("admin/", include("payments.admin_urls")),
     path("admin/", admin.site.urls),
+    path("", include("payments.embed_urls")),
     path("", include("payments.urls")),
     path("", include("holds.urls")),
     path("", include("bookings.urls")),

@@ -19,6 +19,7 @@ from members import (
     workspaces,
 )
 from members.admin_durations import with_minutes
+from members.admin_embed import EmbedSnippet
 from members.admin_filters import OpeningFilter
 from members.admin_scope import (
     CLERK,
@@ -54,7 +55,7 @@ class NewWorkspaceForm(forms.ModelForm):
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(ScopedAdmin):
+class WorkspaceAdmin(EmbedSnippet, ScopedAdmin):
     """An owner changes their workspace; a superuser makes new ones, through the service."""
 
     workspace_path = ""
@@ -96,6 +97,7 @@ class WorkspaceAdmin(ScopedAdmin):
         ("Series", {"fields": ("series_paid_each", "series_pay_hours")}),
         ("Tax", {"fields": ("tax_name", "tax_basis_points", "tax_is_added")}),
         ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
+        ("On other sites", {"fields": ("embed_origins", "embed_snippet")}),
         (
             "Stripe",
             {"fields": ("charges", "stripe_account_id", "application_fee_basis_points")},
@@ -121,8 +123,9 @@ class WorkspaceAdmin(ScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Money's side of a workspace is the platform's to change; prices keep their currency."""
         if obj is None or access_of(request).everything:
-            return ()
+            return ("embed_snippet",)
         return (
+            "embed_snippet",
             "currency",
             "charges",
             "stripe_account_id",
