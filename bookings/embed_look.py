@@ -138,8 +138,13 @@ def _accents(accent: str, paper: str, scheme: str) -> list[str]:
         return []
     grounds = [paper] if paper else [_PAPER[s] for s in ([scheme] if scheme else _PAPER)]
     found = [readable(accent, ground) for ground in grounds]
-    on = [max("#ffffff", "#14130f", key=lambda c, a=each: contrast(c, a)) for each in found]
+    on = [_label(each) for each in found]
     return [f"--accent:{_either(found)}", f"--on-accent:{_either(on)}"]
+
+
+def _label(ground: str) -> str:
+    """White or near black, whichever is easier to read on it."""
+    return max("#ffffff", "#14130f", key=lambda colour: contrast(colour, ground))
 
 
 def _either(values: list[str]) -> str:
