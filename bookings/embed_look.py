@@ -139,7 +139,8 @@ def _accents(accent: str, paper: str, scheme: str) -> list[str]:
     grounds = [paper] if paper else [_PAPER[s] for s in ([scheme] if scheme else _PAPER)]
     found = [readable(accent, ground) for ground in grounds]
     on = [_label(each) for each in found]
-    return [f"--accent:{_either(found)}", f"--on-accent:{_either(on)}"]
+    tint = [f"--accent-tint:color-mix(in srgb,{found[0]} 8%,{paper})"] if paper else []
+    return [f"--accent:{_either(found)}", f"--on-accent:{_either(on)}", *tint]
 
 
 def _label(ground: str) -> str:

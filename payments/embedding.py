@@ -113,7 +113,7 @@ def _within(view: View) -> View:
         _enter(request, frame, look)
         with translation.override(look.locale or settings.LANGUAGE_CODE):
             response = _answered(request, frame, view, slug, rest)
-        return _framing(response, frame)
+        return framing(response, frame.origins)
 
     return page
 
@@ -155,8 +155,9 @@ def _own_origins(request: HttpRequest) -> set[str]:
     }
 
 
-def _framing(response: HttpResponse, frame: Frame) -> HttpResponse:
-    response["Content-Security-Policy"] = framing_policy(frame.origins)
+def framing(response: HttpResponse, origins: tuple[str, ...]) -> HttpResponse:
+    """Lets these sites show the answer in a frame. No cache keeps it: it is one visitor's."""
+    response["Content-Security-Policy"] = framing_policy(origins)
     response.xframe_options_exempt = True
     patch_cache_control(response, private=True, no_store=True)
     return response

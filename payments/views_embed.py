@@ -2,6 +2,8 @@
 in a window of its own, and the way back.
 """
 
+import re
+from dataclasses import replace
 from hashlib import sha256
 
 from django.conf import settings
@@ -17,12 +19,14 @@ from config.kernel import clock
 from holds import pages
 from holds.models import Hold
 from holds.states import ACTIVE
-from members.frames import Frame, new_frame
+from members.frames import LOOK, Frame, frame_from, new_frame
 from members.origins import origin_of
 from members.pages import page_url, private, see_other
 from payments import views
 from payments.embedding import (
     frame_of,
+    framing,
+    origins_of,
     refuse_unless_own_booking,
     refuse_unless_own_hold,
     workspace_of,
@@ -53,19 +57,23 @@ def script(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def enter(request: HttpRequest, slug: str, resource_slug: str = "") -> HttpResponse:
-    """A frame begins: its visitor gets a token. `?look=` is what the page asks for."""
-    workspace_of(slug)
+    """A frame begins. First the browser is asked whether it was here before, in its own storage:
+    `enter.js` comes back with `?visitor=` and what it knows. `?look=` is what the page asks for.
+    """
+    workspace = workspace_of(slug)
     look = request.GET.get("look", "")
-    frame = new_frame(slug, look if look.isascii() and _is_look(look) else "")
+    look = look if re.fullmatch(LOOK, look) else ""
+    if "visitor" not in request.GET:
+        words = {"slug": slug, "look": look}
+        response = render(request, "embed/enter.html", words)
+        return framing(response, origins_of(workspace))
+    known = frame_from(slug, request.GET["visitor"].partition("~")[0])
+    frame = replace(known, look=look) if known else new_frame(slug, look)
     where = ("bookings:resource", slug, resource_slug)
     page = frame.address(*(where if resource_slug else ("bookings:workspace", slug)))
     response = redirect(f"{page}?new")
     patch_cache_control(response, private=True, no_store=True)
     return response
-
-
-def _is_look(text: str) -> bool:
-    return len(text) <= 2000 and text.replace("-", "").replace("_", "").isalnum()
 
 
 @require_safe

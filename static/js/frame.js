@@ -9,25 +9,11 @@ function send(type, more) {
   if (inFrame) parent.postMessage({ surehold: VERSION, type, ...more }, told.host);
 }
 
-// --- The visitor: the same one as last time, where the browser keeps that for this site ------------
+// --- The visitor: the same one next time, where the browser keeps that for this site (enter.js) -----
 
-const KEPT = `surehold:${told.workspace}`;
-const kept = {
-  get() { try { return localStorage.getItem(KEPT); } catch { return null; } },
-  set(value) { try { localStorage.setItem(KEPT, value); } catch { /* not allowed: this frame only */ } },
-};
-
-async function sameVisitor() {
-  if (!told.fresh) return;
-  const known = kept.get();
-  if (known && known !== told.bare && /^[0-9a-f]{32}:[\w-]{20,80}$/.test(known)) {
-    const path = location.pathname.replace(told.bare, known);
-    const answer = await fetch(path, { method: "HEAD" }).catch(() => null);
-    if (answer?.ok) return location.replace(path);
-  }
-  kept.set(told.bare);
+if (told.fresh) {
+  try { localStorage.setItem(`surehold:${told.workspace}`, told.bare); } catch { /* this frame only */ }
 }
-sameVisitor();
 
 // --- What leads out of the frame opens in a window of its own --------------------------------------
 

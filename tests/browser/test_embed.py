@@ -1,6 +1,5 @@
 """The calendar in a page of another site, in a browser that refuses third-party cookies."""
 
-import os
 import re
 import shutil
 import threading
@@ -37,7 +36,6 @@ CALENDAR = """<surehold-calendar id="cal" workspace="kauri-house" resource="tota
 <a href="{site}/w/kauri-house/totara/">Book</a></surehold-calendar>"""
 
 FRAME = "cal.shadowRoot.querySelector('iframe')"
-SHOTS = os.environ.get("SUREHOLD_SHOTS", "")
 
 OpenHost = Callable[..., Page]
 
@@ -87,13 +85,17 @@ def host(strict_chromium: Browser, site: str, other_site: _Hosts) -> Iterator[Op
     """`host(body, style="", **options)` opens a page of the other site with that in it."""
     contexts: list[BrowserContext] = []
 
-    def opened(body: str = CALENDAR, *, style: str = "", **options: Any) -> Page:
+    def opened(
+        body: str = CALENDAR, *, style: str = "", clock: bool = False, **options: Any
+    ) -> Page:
         other_site.html = PAGE.format(site=site, body=body.format(site=site), style=style)
         settings = {"viewport": DESKTOP, "timezone_id": "Pacific/Auckland"} | options
         context = strict_chromium.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
+        if clock:
+            page.clock.install()
         page.goto(f"{other_site.origin}/book?private=1")
         return page
 
@@ -128,7 +130,7 @@ def choose_noon(page: Page) -> None:
         frame.locator(".strip a").nth(3).click()
         expect(button).to_have_count(1)
     button.click()
-    expect(frame.locator("#picked form")).to_contain_text("Hold it")
+    page.wait_for_function("document.querySelector('surehold-calendar').selected")
 
 
 def seen(page: Page) -> list[str]:
@@ -259,11 +261,13 @@ def test_a_site_that_is_not_allowed_sees_nothing_but_a_link(
 ) -> None:
     room.workspace.embed_origins = ["https://club.example"]
     room.workspace.save()
-    page = host(CALENDAR + "<script>window.PATIENCE = 1</script>")
-    page.wait_for_timeout(1500)
+    page = host(clock=True)
+    page.wait_for_load_state("networkidle")
     assert not any("Tōtara" in (f.text_content("body") or "") for f in page.frames[1:])
     link = page.get_by_role("link", name="Open the calendar in a window of its own")
-    expect(link).to_have_attribute("href", f"{site}/w/kauri-house/totara/", timeout=18_000)
+    expect(link).to_have_count(0)
+    page.clock.fast_forward(16_000)
+    expect(link).to_have_attribute("href", f"{site}/w/kauri-house/totara/")
     assert seen(page) == []
 
 
@@ -277,7 +281,8 @@ def test_messages_of_others_are_not_heard(host: OpenHost, room: Resource) -> Non
     page.evaluate(
         """() => new Promise((done) => {
             const other = document.createElement("iframe");
-            const order = "parent[0].postMessage({surehold: 1, type: 'reserve'}, '*')";
+            const its = "parent.cal.shadowRoot.querySelector('iframe').contentWindow";
+            const order = its + ".postMessage({surehold: 1, type: 'reserve'}, '*')";
             other.srcdoc = `<script>${order}</${"script"}>`;
             other.onload = () => setTimeout(done, 300);
             document.body.append(other);
@@ -298,7 +303,7 @@ LINK = """<p><a data-surehold id="link" href="{site}/w/kauri-house/totara/">Book
 
 def test_buttons_and_links_open_it_on_top(host: OpenHost, room: Resource) -> None:
     page = host(LINK, viewport=PHONE)
-    page.wait_for_function("customElements.get('surehold-calendar')")
+    page.wait_for_function("!!customElements.get('surehold-calendar')")
     button = page.get_by_role("button", name="Book a room")
     assert len(page.frames) == 1  # nothing is loaded before it is wanted
     button.click()
@@ -327,18 +332,17 @@ def test_its_height_follows_and_it_can_be_taken_out_and_put_back(
     two = CALENDAR + CALENDAR.replace('id="cal"', 'id="two"').replace('resource="totara"', "")
     page = host(two, viewport={"width": 320, "height": 700})
     own = "id => document.getElementById(id).shadowRoot.querySelector('iframe').offsetHeight"
-    for number in (1, 2):
-        page.wait_for_function("n => window.frames.length >= n", arg=number)
     expect(page.frame_locator("#cal >> iframe").locator("#pick")).to_be_visible()
-    page.wait_for_timeout(500)
-    for element, frame in (("cal", page.frames[1]), ("two", page.frames[2])):
+    expect(page.frame_locator("#two >> iframe").locator(".card").first).to_be_visible()
+    for frame in page.frames[1:]:
+        element = "two" if frame.locator(".card").count() else "cal"
         inner = frame.evaluate("Math.ceil(document.body.getBoundingClientRect().height)")
-        assert page.evaluate(own, element) == inner
+        page.wait_for_function(f"([id, height]) => ({own})(id) === height", arg=[element, inner])
         assert frame.evaluate("document.documentElement.scrollHeight <= innerHeight")
         assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert_fits(page)
-    page.evaluate("window.kept = cal; cal.remove()")
-    assert len(page.frames) == 2
+    with page.expect_event("framedetached"):
+        page.evaluate("window.kept = cal; cal.remove()")
     page.evaluate("after.before(kept)")
     choose_noon(page)
     assert [(n, i) for n, _, i in until_seen(page, "selected")] == [("selected", "cal")]

@@ -38,7 +38,7 @@ def embeddable(room: Resource, *origins: str) -> Resource:
 
 def enter(client: Client, room: Resource, **look: Any) -> str:
     """The address of a frame for somebody new, of that resource."""
-    said = {"look": segment_of({"p": f"{CLUB}/book", "o": True} | look)}
+    said = {"look": segment_of({"p": f"{CLUB}/book", "o": True} | look), "visitor": ""}
     answer = client.get(f"/embed/{room.workspace.slug}/{room.slug}/", said)
     assert answer.status_code == 302
     return urlsplit(answer.url).path
@@ -95,6 +95,18 @@ def test_a_hold_is_the_visitors_over_reloads_and_once_per_form(
     assert kept.visitor in page
     assert "You hold" in text(client.get(page))
     assert "You hold" not in text(client.get(enter(client, room)))
+
+
+def test_who_was_here_before_is_the_same_visitor(client: Client, room: Resource) -> None:
+    first = client.get(f"/embed/{room.workspace.slug}/")
+    assert (first.status_code, "data-enter" in first.content.decode()) == (200, True)
+    assert_in_frame(first)
+    known = enter(client, room).split("/")[3].partition("~")[0]
+    for visitor, again in ((known, True), (known[:-2] + "AA", False), ("x", False)):
+        said = {"visitor": visitor}
+        answer = client.get(f"/embed/{room.workspace.slug}/", said)
+        assert (known in answer.url) is again
+        assert client.get(answer.url).status_code == 200
 
 
 def test_letting_go_and_the_end_of_a_hold_are_told(client: Client, room: Resource) -> None:
