@@ -1,6 +1,7 @@
 """Origins of other sites: scheme, host and port, as browsers write them."""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -24,11 +25,12 @@ def is_origin(value: str) -> bool:
     return port is None or (port != _DEFAULT_PORTS[scheme] and int(port) < 65536)
 
 
-def validate_origin(value: str) -> None:
-    """Raise ValidationError unless it is a secure origin (plain http: this machine only)."""
-    if not is_origin(value):
+def validate_origins(values: Iterable[str]) -> None:
+    """Raise ValidationError unless all are secure origins (plain http: this machine only)."""
+    wrong = [value for value in values if not is_origin(value)]
+    if wrong:
         raise ValidationError(
-            f"“{value}” is not the origin of a site. Use one like https://club.example or "
+            f"“{wrong[0]}” is not the origin of a site. Use one like https://club.example or "
             "https://club.example:8443: in small letters, without a path or a slash at the end, "
             "and without the port where it is the usual one. http:// is for localhost only."
         )

@@ -109,7 +109,7 @@ def state(request: HttpRequest, token: str) -> HttpResponse:
     `after` is where the frame goes, or null while nothing has changed.
     """
     hold = pages.find(token)
-    if "look" in request.GET and hold.has_open_checkout:
+    if "look" in request.GET:
         views.settled(hold.booking)
         hold.refresh_from_db()
     now = pages.told(hold, clock.now()).state

@@ -8,8 +8,10 @@ from django import template
 from django.urls import reverse
 
 from bookings.models import Line
-from holds.states import ACTIVE
+from holds.models import Hold
+from holds.states import ACTIVE, EXPIRED
 from members.origins import origin_of
+from payments.models import Checkout
 
 register = template.Library()
 
@@ -61,8 +63,7 @@ def _held(context: Any) -> dict[str, Any]:
     if state == ACTIVE and (context["is_processing"] or context["is_requested"]):
         page = "processing"
     detail = _detail(context["booking"], context["lines"], hold.expires_at)
-    poll = context.request.frame.address("payments:state", hold.token) if state == ACTIVE else ""
-    return {"page": page, "detail": detail, "poll": poll}
+    return {"page": page, "detail": detail, **_poll(context, hold, state)}
 
 
 def _after(context: Any) -> dict[str, Any]:
@@ -72,8 +73,17 @@ def _after(context: Any) -> dict[str, Any]:
     detail = _detail(shown.booking, shown.lines, hold.expires_at)
     if verdict == "open" and hold.state == "released":
         page = "released"
-    poll = context.request.frame.address("payments:state", hold.token) if is_held else ""
-    return {"page": page, "detail": detail, "poll": poll}
+    state = ACTIVE if is_held else EXPIRED if verdict == "open" else hold.state
+    return {"page": page, "detail": detail, **_poll(context, hold, state)}
+
+
+def _poll(context: Any, hold: Hold, state: str) -> dict[str, str]:
+    """Where to ask what became of it: while it is held, and when a payment may still come."""
+    is_open = state == ACTIVE
+    if state == EXPIRED:
+        is_open = Checkout.objects.filter(due__booking_id=hold.booking_id).exists()
+    poll = context.request.frame.address("payments:state", hold.token) if is_open else ""
+    return {"state": state, "poll": poll}
 
 
 def _detail(booking: Any, lines: list[Line], until: datetime) -> dict[str, Any]:

@@ -89,8 +89,8 @@ async function ask(query = "") {
   asking = true;
   try {
     const answer = await fetch(told.poll + query, { headers: { Accept: "application/json" }, cache: "no-store" });
-    const after = answer.ok ? (await answer.json()).after : null;
-    if (after) location.replace(after);
+    const { after, state } = answer.ok ? await answer.json() : {};
+    if (after && !(after === location.pathname && state === told.state)) location.replace(after);
   } catch {
     // Offline: the next time.
   } finally {
@@ -98,7 +98,7 @@ async function ask(query = "") {
   }
 }
 if (told.poll) {
-  setInterval(() => { if (!document.hidden) ask(); }, 4000);
+  setInterval(() => { if (!document.hidden) ask(); }, told.state === "active" ? 4000 : 20000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask("?look"); });
 }
 
