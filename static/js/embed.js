@@ -294,7 +294,7 @@
       clearTimeout(this.#patience);
       this.#page = page;
       this.#detail = copied(detail);
-      if (page !== "choosing") this.#selected = null;
+      this.#selected = null; // a page on which something is chosen says so next
       this.#send("look", { look: this.#look });
       if (this.#loads++ && !this.#dialog && this.#frame.getBoundingClientRect().top < 0) this.#frame.scrollIntoView();
       const name = EVENTS[page];
