@@ -67,7 +67,7 @@ def framed_hold(view: View) -> View:
     """A page of one hold in a frame: only of the frame's own visitor."""
 
     def page(request: HttpRequest, slug: str, token: str, **rest: Any) -> HttpResponse:
-        _refuse_unless_theirs(request, slug, token=token)
+        refuse_unless_own_hold(request.frame, token)  # type: ignore[attr-defined]
         return view(request, token=token, **rest)
 
     return _within(page)
@@ -96,10 +96,6 @@ def refuse_unless_own_hold(frame: Frame, token: str) -> None:
     mine = Hold.objects.filter(visitor=frame.visitor, workspace__slug=frame.slug, change=None)
     if not mine.filter(token=token).exists():
         raise Http404("not of this frame")
-
-
-def _refuse_unless_theirs(request: HttpRequest, slug: str, *, token: str) -> None:
-    refuse_unless_own_hold(request.frame, token)  # type: ignore[attr-defined]
 
 
 def _within(view: View) -> View:
