@@ -37,8 +37,8 @@ CALENDAR = """<surehold-calendar id="cal" workspace="kauri-house" resource="tota
 
 FRAME = "cal.shadowRoot.querySelector('iframe')"
 
-# No third-party cookies; storage apart for each site around a frame, as browsers have it. Playwright
-# switches the latter off, among other features: the last list of these on the line counts.
+# No third-party cookies; storage apart for each site around a frame, as browsers have it.
+# Playwright switches the latter off, among other features: the last such list on the line counts.
 STRICT = [
     "--test-third-party-cookie-phaseout",
     "--disable-features=HttpsUpgrades,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying",
