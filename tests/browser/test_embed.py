@@ -51,6 +51,7 @@ class _Hosts(ThreadingHTTPServer):
     """Another site: one server, which answers as localhost, whatever page it is given."""
 
     html = ""
+    headers: dict[str, str] = {}
 
     @property
     def origin(self) -> str:
@@ -61,6 +62,8 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
+        for name, value in self.server.headers.items():  # type: ignore[attr-defined]
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.server.html.encode())  # type: ignore[attr-defined]
 
@@ -95,9 +98,11 @@ def host(strict_chromium: Browser, site: str, other_site: _Hosts) -> Iterator[Op
         *,
         style: str = "",
         clock: bool = False,
+        headers: dict[str, str] | None = None,
         **options: Any,
     ) -> Page:
         other_site.html = PAGE.format(site=site, body=body.format(site=site), style=style)
+        other_site.headers = headers or {}
         settings = {"viewport": DESKTOP, "timezone_id": "Pacific/Auckland"} | options
         context = strict_chromium.new_context(**settings)
         contexts.append(context)
@@ -236,6 +241,30 @@ def test_closing_the_window_keeps_the_hold_and_two_windows_pay_once(
     expect(frame.get_by_role("heading", level=1)).to_have_text("Confirmed. It is yours.")
     assert Checkout.objects.count() == 1
     assert until_seen(page, "selected", "held", "confirmed")
+
+
+def test_a_page_that_shuts_itself_off_learns_of_it_all_the_same(
+    host: OpenHost, room: Resource, sandbox: SandboxClient, site: str
+) -> None:
+    """Nothing inline is allowed there, and windows that it opens do not know it."""
+    # eval is for the driver of this test only
+    policy = f"style-src 'none'; frame-src {site}; script-src {site} 'unsafe-inline' 'unsafe-eval'"
+    strict = {"Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": policy}
+    page = host(headers=strict)
+    frame = inside(page)
+    choose_noon(page)
+    frame.get_by_role("button", name="Hold it").click()
+    fill(frame)
+    with page.context.expect_page() as opened:
+        frame.get_by_role("button", name="Pay NZ$45.00").click()
+    window = opened.value
+    window.wait_for_url(f"{sandbox.url}/**")
+    window.get_by_role("button", name=re.compile("^Pay ")).click()
+    expect(window.get_by_role("heading", level=1)).to_have_text("Confirmed. It is yours.")
+    expect(window.get_by_role("button", name="Close this window")).to_be_hidden()
+    heading = frame.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Confirmed. It is yours.", timeout=15_000)
+    until_seen(page, "selected", "held", "confirmed")
 
 
 def test_reserve_and_release_are_promises(host: OpenHost, room: Resource) -> None:
