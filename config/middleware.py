@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -92,6 +92,12 @@ class ContentSecurityMiddleware:
         if "Content-Security-Policy" not in response:
             response["Content-Security-Policy"] = _policy(request.path)
         return response
+
+
+def framing_policy(origins: Iterable[str]) -> str:
+    """What pages of ours may load, for a page that these origins may show in a frame."""
+    ancestors = " ".join(origins) or "'none'"
+    return _policy("").replace("frame-ancestors 'none'", f"frame-ancestors {ancestors}")
 
 
 def _policy(path: str) -> str:

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api(/.*)?$", NotFoundView.as_view()),
     path("admin/", include("payments.admin_urls")),
     path("admin/", admin.site.urls),
+    path("", include("payments.embed_urls")),
     path("", include("payments.urls")),
     path("", include("holds.urls")),
     path("", include("bookings.urls")),

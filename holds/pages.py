@@ -94,10 +94,11 @@ def page(
     why: str = "",
     status: int = 200,
     code: str = "",
+    template: str = "",
 ) -> HttpResponse:
     """The hold page; with the form's errors or what went wrong with paying (and why) on top.
 
-    `code` is a discount code that was typed and refused.
+    `code` is a discount code that was typed and refused; `template` another page that tells of it.
     """
     now = clock.now()
     lines = lines_of(hold)
@@ -127,7 +128,7 @@ def page(
         "policy": booking_policy_texts(hold.booking, as_changed(lines, moves), now),
         "slim": True,
     }
-    template = "holds/change.html" if hold.change else "holds/hold.html"
+    template = template or ("holds/change.html" if hold.change else "holds/hold.html")
     return render(request, template, words, status=status)
 
 

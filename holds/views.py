@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from config.kernel import clock as database_clock
 from holds import pages, services
 from members.idempotency import Answer
-from members.pages import actor_of, posted, private, says_what_happened, submitted
+from members.pages import actor_of, page_url, posted, private, says_what_happened, submitted
 
 
 @require_safe
@@ -40,4 +40,4 @@ def extend(request: HttpRequest, token: str) -> HttpResponse:
         return Answer(204, None)
 
     submitted(request, "pages.extend", {"hold": str(found.pk)}, work)
-    return redirect("holds:hold", token)
+    return redirect(page_url(request, "holds:hold", token))

@@ -20,6 +20,7 @@ from members import (
     workspaces,
 )
 from members.admin_durations import with_minutes
+from members.admin_embed import EmbedSnippet
 from members.admin_filters import OpeningFilter
 from members.admin_keys import ApiKeyForm
 from members.admin_scope import (
@@ -56,7 +57,7 @@ class NewWorkspaceForm(forms.ModelForm):
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(ScopedAdmin):
+class WorkspaceAdmin(EmbedSnippet, ScopedAdmin):
     """An owner changes their workspace; a superuser makes new ones, through the service."""
 
     workspace_path = ""
@@ -98,6 +99,7 @@ class WorkspaceAdmin(ScopedAdmin):
         ("Series", {"fields": ("series_paid_each", "series_pay_hours")}),
         ("Tax", {"fields": ("tax_name", "tax_basis_points", "tax_is_added")}),
         ("Credit", {"fields": ("goodwill_credit_minor", "credit_valid_days")}),
+        ("On other sites", {"fields": ("embed_origins", "embed_snippet")}),
         (
             "Stripe",
             {"fields": ("charges", "stripe_account_id", "application_fee_basis_points")},
@@ -123,8 +125,9 @@ class WorkspaceAdmin(ScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Money's side of a workspace is the platform's to change; prices keep their currency."""
         if obj is None or access_of(request).everything:
-            return ()
+            return ("embed_snippet",)
         return (
+            "embed_snippet",
             "currency",
             "charges",
             "stripe_account_id",

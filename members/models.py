@@ -12,6 +12,7 @@ from django.db.models.functions import Lower, Now
 
 from config.kernel.ids import new_id
 from config.kernel.transitions import TransitionTable
+from members.origins import validate_origins
 from members.rules import validate_accent, validate_currency, validate_timezone
 from members.webhook_models import MARK, WEBHOOK_TYPES_FIELD
 
@@ -103,6 +104,7 @@ class Workspace(models.Model):
     logo = models.ImageField(upload_to="logos/", blank=True)
     embed_origins = ArrayField(
         models.CharField(max_length=200),
+        validators=[validate_origins],
         default=list,
         db_default=Value([], ArrayField(models.CharField(max_length=200))),
         blank=True,

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.cache import patch_cache_control
 
 from config.kernel.context import Actor
@@ -32,6 +33,14 @@ def actor_of(request: HttpRequest) -> Actor:
     if member is not None:
         return Actor("member", str(member.pk), str(member))
     return Actor("visitor", visitor_of(request), "Visitor")
+
+
+def page_url(request: HttpRequest | None, name: str, *args: Any) -> str:
+    """A page's address as `reverse` gives it; within a frame, the frame's own page of that name."""
+    frame = getattr(request, "frame", None)
+    if frame is not None:
+        return str(frame.address(name, *map(str, args)))
+    return reverse(name, args=args)
 
 
 def address_of(request: HttpRequest) -> str | None:

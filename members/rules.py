@@ -37,9 +37,13 @@ def validate_accent(value: str) -> None:
 
 def contrast_with_white(colour: str) -> float:
     """The WCAG contrast ratio of `#rrggbb` with white: 1 (white) to 21 (black)."""
+    return 1.05 / (luminance(colour) + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of `#rrggbb`: 0 (black) to 1 (white)."""
     red, green, blue = (_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return 1.05 / (luminance + 0.05)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _linear(channel: float) -> float:

@@ -22,8 +22,9 @@ def visitor_of(request: HttpRequest) -> str:
 
 
 def visitor_known(request: HttpRequest) -> str:
-    """This browser's id by its cookie, or an empty string; none is made."""
-    return _from_cookie(request)
+    """This browser's id by its cookie or its frame's token, or an empty string; none is made."""
+    frame = getattr(request, "frame", None)
+    return frame.visitor if frame is not None else _from_cookie(request)
 
 
 def _from_cookie(request: HttpRequest) -> str:
@@ -42,6 +43,8 @@ class VisitorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         visitor = getattr(request, "_visitor", "")
+        if hasattr(request, "frame"):  # its token stands in its addresses: members.frames
+            return response
         if visitor and _from_cookie(request) != visitor:
             response.set_cookie(
                 COOKIE,

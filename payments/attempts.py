@@ -40,6 +40,8 @@ _LINE = re.compile(re.escape(MARK) + r"(\{.*\})\s*$")
 _WATCHED = {
     "payments:place": FailedAttempt.What.HOLD,
     "payments:pay": FailedAttempt.What.PAY,
+    "embed:place": FailedAttempt.What.HOLD,
+    "embed:pay": FailedAttempt.What.PAY,
     "api:holds": FailedAttempt.What.HOLD,
     "api:hold-checkout": FailedAttempt.What.PAY,
 }
@@ -82,7 +84,7 @@ def _said(request: HttpRequest, response: HttpResponse, what: str) -> dict[str, 
         "status": response.status_code,
         "code": _code(response),
         "request_id": request_id.get(),
-        "address": request.resolver_match.kwargs,
+        "address": {k: v for k, v in request.resolver_match.kwargs.items() if k != "segment"},
         "key": _key_digest(request),
         "member": member.pk if member is not None and member.is_authenticated else None,
         "visitor": visitor_known(request),

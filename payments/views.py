@@ -28,6 +28,7 @@ from members.idempotency import Answer
 from members.pages import (
     actor_of,
     member_of,
+    page_url,
     posted,
     private,
     problem_page,
@@ -69,7 +70,7 @@ def place(request: HttpRequest, slug: str, resource_slug: str) -> HttpResponse:
         return _not_placed(request, resource, line, error.as_problem(), error)
     if answer.status >= 400:
         return _not_placed(request, resource, line, answer.body)
-    return see_other(reverse("holds:hold", args=[answer.body["token"]]))
+    return see_other(page_url(request, "holds:hold", answer.body["token"]))
 
 
 def _asked(resource: Resource, line: LineRequest) -> dict[str, Any]:
@@ -136,9 +137,9 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
     try:
         answer = _started(request, hold, contact, credit_from(request))
     except CheckoutReplaced:
-        return see_other(reverse("holds:hold", args=[token]))
+        return see_other(page_url(request, "holds:hold", token))
     except PaymentInProgress:
-        return see_other(_after_paying(hold))
+        return see_other(_after_paying(request, hold))
     except TemporarilyUnavailable as error:
         again = pages.page(request, hold, form=form, trouble="unavailable", status=503)
         return _later(again, error)
@@ -146,7 +147,9 @@ def pay(request: HttpRequest, token: str) -> HttpResponse:
         return _not_started(request, hold, form, answer)
     url = answer.body["url"]
     if url is None or (answer.replayed and not _is_open(url)):
-        return see_other(_after_paying(hold))
+        return see_other(_after_paying(request, hold))
+    if hasattr(request, "frame"):  # no bank's page is shown in a frame: it opens in a window
+        return see_other(page_url(request, "payments:paying", token))
     return see_other(url)
 
 
@@ -164,8 +167,8 @@ def _not_started(
     if code == BookingLimitReached.code:
         return pages.page(request, hold, form=form, trouble="limit", why=why, status=422)
     if answer.status == 410:
-        return see_other(reverse("holds:hold", args=[hold.token]))
-    return see_other(_after_paying(hold))  # paid, or being paid
+        return see_other(page_url(request, "holds:hold", hold.token))
+    return see_other(_after_paying(request, hold))  # paid, or being paid
 
 
 def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpResponse:
@@ -174,11 +177,21 @@ def _later(response: HttpResponse, error: TemporarilyUnavailable) -> HttpRespons
     return response
 
 
-def _after_paying(hold: Hold) -> str:
+def _after_paying(request: HttpRequest, hold: Hold) -> str:
     """The page that tells what came of it: of the booking, or of the change that was paid for."""
     if hold.change_id is not None:
         return reverse("payments:return_change", args=[hold.token])
-    return reverse("payments:return", args=[manage_token(hold.booking)])
+    return page_url(request, "payments:return", manage_token(hold.booking))
+
+
+def _ways_back(request: HttpRequest, hold: Hold) -> dict[str, str]:
+    """Where the payment page leads to. Out of a frame it is in a window of its own: to the page
+    that knows the way back from there.
+    """
+    paid, left = _after_paying(request, hold), page_url(request, "holds:hold", hold.token)
+    if hasattr(request, "frame"):
+        paid = left = page_url(request, "payments:back", manage_token(hold.booking))
+    return {"success_url": absolute(paid), "cancel_url": absolute(left)}
 
 
 def _started(
@@ -187,8 +200,7 @@ def _started(
     def work() -> Answer:
         started = checkouts.start(
             hold_id=hold.pk,
-            success_url=absolute(_after_paying(hold)),
-            cancel_url=absolute(reverse("holds:hold", args=[hold.token])),
+            **_ways_back(request, hold),
             actor=actor_of(request),
             credit_minor=credit_minor,
             credit_of=member_of(request),
@@ -220,12 +232,12 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
     try:
         answer = submitted(request, "pages.let_go", {"hold": str(hold.pk)}, work, calls_out=True)
     except PaymentInProgress:
-        return see_other(_after_paying(hold))
+        return see_other(_after_paying(request, hold))
     except TemporarilyUnavailable as error:
         return _later(pages.page(request, hold, trouble="kept", status=503), error)
     if answer.status == 409:
-        return see_other(_after_paying(hold))
-    return see_other(reverse("holds:hold", args=[token]))
+        return see_other(_after_paying(request, hold))
+    return see_other(page_url(request, "holds:hold", token))
 
 
 @require_safe
@@ -233,19 +245,22 @@ def let_go(request: HttpRequest, token: str) -> HttpResponse:
 def after_paying(request: HttpRequest, token: str) -> HttpResponse:
     """What became of it. Arriving here settles; Stripe being away only makes it "processing"."""
     booking = booking_by_link(token)
-    verdict = _settled(booking)
+    verdict = settled(booking)
     if verdict == "cancelled":
         return elsewhere(request, reverse("payments:manage", args=[token]))
     hold = Hold.objects.select_related("workspace").filter(booking=booking, change=None).first()
     if hold is None:  # purged: it ended long ago, and nothing was ever paid
         return elsewhere(request, reverse("payments:manage", args=[token]))
     words = after(booking, hold, verdict, token, viewer=viewer_of(request))
+    words["came_from"] = getattr(request, "came_from", None)
     page = "payments/_return.html" if request.headers.get("HX-Request") else "payments/return.html"
     return render(request, page, words)
 
 
 def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
     """Another page tells the rest, also to the part of this one that looks again by itself."""
+    if hasattr(request, "frame"):  # that page is not for frames: a link opens it
+        return render(request, "embed/gone.html", {"known": url})
     if not request.headers.get("HX-Request"):
         return see_other(url)
     response = HttpResponse()
@@ -253,7 +268,8 @@ def elsewhere(request: HttpRequest, url: str) -> HttpResponse:
     return response
 
 
-def _settled(booking: Booking) -> str:
+def settled(booking: Booking) -> str:
+    """Which page tells the truth, once Stripe was asked where that can still change it."""
     known = verdict_page(booking)
     if known in {"confirmed", "awaiting", "lost", "failed", "cancelled"}:
         return known

@@ -8,7 +8,15 @@ from bookings.links import manage_token
 from config.kernel.errors import TemporarilyUnavailable
 from holds import pages
 from members.idempotency import Answer
-from members.pages import actor_of, posted, private, says_what_happened, see_other, submitted
+from members.pages import (
+    actor_of,
+    page_url,
+    posted,
+    private,
+    says_what_happened,
+    see_other,
+    submitted,
+)
 from payments import holding
 from payments.discounting import use_code
 from payments.errors import PaymentInProgress
@@ -32,7 +40,7 @@ def discount(request: HttpRequest, token: str) -> HttpResponse:
             lambda: submitted(request, "pages.discount", asked, work, variant=code)
         )
     except PaymentInProgress:
-        return see_other(reverse("payments:return", args=[manage_token(hold.booking)]))
+        return see_other(page_url(request, "payments:return", manage_token(hold.booking)))
     except TemporarilyUnavailable:
         return pages.page(request, hold, trouble="unavailable", status=503)
     if answer.status == DiscountRefused.status:
@@ -40,4 +48,4 @@ def discount(request: HttpRequest, token: str) -> HttpResponse:
         return pages.page(
             request, hold, trouble="discount", why=why, status=answer.status, code=code
         )
-    return see_other(reverse("holds:hold", args=[token]))
+    return see_other(page_url(request, "holds:hold", token))
