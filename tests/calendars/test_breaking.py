@@ -118,7 +118,14 @@ def test_a_delete_whose_answer_is_lost_and_then_it_is_wanted_again(radicale: Rad
     assert len(calendar.events()) == 1
 
 
-@pytest.mark.parametrize("way", ["stopped", "broken", "hanging"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "stopped",
+        pytest.param("broken", marks=pytest.mark.long),
+        pytest.param("hanging", marks=pytest.mark.long),
+    ],
+)
 def test_a_server_that_is_away_shows_the_truth_when_it_is_back(
     radicale: Radicale, way: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_ghosts_and_differences_that_nobody_marked_are_healed(radicale: Radicale
     assert again.as_json() == {**NOTHING, "seen": 1}
 
 
+@pytest.mark.long
 def test_what_is_left_of_an_earlier_connection_is_taken_over_or_away(radicale: Radicale) -> None:
     room = make_room()
     calendar = connect(radicale, room)
@@ -71,6 +72,7 @@ def test_what_is_left_of_an_earlier_connection_is_taken_over_or_away(radicale: R
     assert len(calendar.events()) == 1
 
 
+@pytest.mark.long
 def test_what_is_not_ours_is_left_alone(radicale: Radicale) -> None:
     calendar = connect(radicale, room := make_room())
     hold(line(room))
@@ -96,6 +98,7 @@ def test_what_somebody_deleted_is_handed_over_not_written_again(radicale: Radica
     assert (calendar.row().outside_kind, calendar.events()) == ("deleted", [])
 
 
+@pytest.mark.long
 def test_a_calendar_that_is_away_says_so(radicale: Radicale) -> None:
     calendar = connect(radicale, make_room())
     radicale.stop()
@@ -105,6 +108,7 @@ def test_a_calendar_that_is_away_says_so(radicale: Radicale) -> None:
     assert calendar.connection.checked_at is None
 
 
+@pytest.mark.long
 def test_a_resource_that_is_taken_off_leaves_nothing_behind(radicale: Radicale) -> None:
     room = make_room()
     other = make_room(workspace=room.workspace, location=room.location)

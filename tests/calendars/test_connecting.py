@@ -127,6 +127,7 @@ def test_a_password_is_neither_shown_nor_kept_in_the_clear(
         assert user.password not in text
 
 
+@pytest.mark.long
 def test_a_wrong_password_is_said(radicale: Radicale, room: Resource, staff: Client) -> None:
     user = radicale.user()
     leads = add(
@@ -183,6 +184,7 @@ def test_consent_connects(radicale: Radicale, room: Resource, staff: Client, goo
         assert token not in row
 
 
+@pytest.mark.long
 def test_no_consent_connects_nothing(
     radicale: Radicale, room: Resource, staff: Client, googles: User
 ) -> None:
@@ -248,6 +250,7 @@ def test_consent_taken_back_needs_it_again(
     assert len(calendar.events()) == 1
 
 
+@pytest.mark.long
 def test_google_being_away_is_no_lack_of_consent(
     radicale: Radicale, room: Resource, staff: Client, googles: User
 ) -> None:
@@ -297,6 +300,7 @@ def test_disconnecting_removes_our_events_and_forgets(
         client.credentials(calendar.connection)
 
 
+@pytest.mark.long
 def test_disconnecting_while_it_is_away_waits_and_then_lets_go(
     radicale: Radicale, room: Resource
 ) -> None:

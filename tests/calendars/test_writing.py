@@ -103,6 +103,7 @@ def test_a_line_that_moves_elsewhere_leaves_the_old_calendar(radicale: Radicale)
     others.assert_equal()
 
 
+@pytest.mark.long
 def test_within_one_calendar_a_line_changes_its_resource(radicale: Radicale) -> None:
     room = make_room()
     other = make_room(workspace=room.workspace, location=room.location)
@@ -133,6 +134,7 @@ def test_a_change_that_is_not_paid_shows_where_the_booking_is(radicale: Radicale
     assert event.event["DTEND"].dt == tomorrow(10)
 
 
+@pytest.mark.long
 def test_several_lines_and_what_goes_with_them(radicale: Radicale) -> None:
     room = make_room()
     other = make_room(workspace=room.workspace, location=room.location)
@@ -211,6 +213,7 @@ def test_what_is_deleted_outside_stays_deleted_unless_decided(radicale: Radicale
     calendar.assert_equal()
 
 
+@pytest.mark.long
 def test_what_is_cancelled_here_goes_even_if_it_was_moved_there(radicale: Radicale) -> None:
     calendar = connect(radicale, room := make_room())
     held = hold(line(room))
