@@ -141,6 +141,8 @@ class Workspace(models.Model):
     limits_bookings = models.BooleanField(default=False, db_default=False, editable=False)
     # Which types of event somebody subscribes to ("*": all); kept by the endpoints' trigger.
     webhook_types = WEBHOOK_TYPES_FIELD
+    # Likewise: whether what is booked is written into connected calendars.
+    writes_calendars = models.BooleanField(default=False, db_default=False, editable=False)
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)

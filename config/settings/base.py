@@ -176,6 +176,16 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
     },
+    "bookings-sweep-calendar-events": {
+        "task": "bookings.sweep_calendar_events",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
+    "bookings-check-calendars": {
+        "task": "bookings.check_calendars",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 60},
+    },
     "payments-sweep": {
         "task": "payments.sweep",
         "schedule": timedelta(seconds=10),
@@ -259,6 +269,18 @@ OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=Fals
 # What one address may ask by the minute with publishable keys (members/visitor_rates.py).
 VISITOR_READS_PER_MINUTE = env.int("VISITOR_READS_PER_MINUTE", default=240)
 VISITOR_WRITES_PER_MINUTE = env.int("VISITOR_WRITES_PER_MINUTE", default=60)
+
+# --- Google Calendar (docs/calendars.md): without a client it cannot be connected ----------------
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GOOGLE_AUTHORIZE_URL = env.str(
+    "GOOGLE_AUTHORIZE_URL", default="https://accounts.google.com/o/oauth2/v2/auth"
+)
+GOOGLE_TOKEN_URL = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapis.com/token")
+GOOGLE_REVOKE_URL = env.str("GOOGLE_REVOKE_URL", default="https://oauth2.googleapis.com/revoke")
+GOOGLE_CALDAV_URL = env.str(
+    "GOOGLE_CALDAV_URL", default="https://apidata.googleusercontent.com/caldav/v2/"
+)
 
 # --- API ----------------------------------------------------------------------------------------
 # For one key, unless the key has a limit of its own; 0: no limit.

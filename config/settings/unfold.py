@@ -91,6 +91,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Calendar links", "rss_feed", "bookings_calendarfeed", "is_manager"),
                     _item("Categories", "category", "bookings_category"),
                     _item("Limits", "speed", "bookings_bookinglimit"),
+                    _item("Calendars", "calendar_month", "bookings_calendarconnection"),
                 ],
             },
             {

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('members', '0001_baseline'),
+        ('members', '0002_webhooks'),
     ]
 
     operations = [
