@@ -1,0 +1,1 @@
+"""Calendars elsewhere: connecting, writing bookings into them, reading busy times from them."""

@@ -1,0 +1,178 @@
+"""CalDAV, by the caldav library on a session of ours.
+
+The library brings a session of its own, follows redirects and looks up servers in DNS. Here every
+request goes through `config.kernel.outbound`: private addresses are refused, redirects are not
+followed, an answer is bounded in size and time, and nothing but https carries a password.
+Whatever goes wrong is one of two things: the calendar is unavailable, or it needs consent.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import caldav
+import requests
+from caldav.lib import error as caldav_errors
+from caldav.requests import HTTPBearerAuth
+from django.conf import settings
+from lxml import etree
+from requests.auth import HTTPBasicAuth
+from requests_hardened.ip_filter import InvalidIPAddress
+
+from bookings.models import CalendarConnection
+from config.kernel import outbound
+
+TIMEOUT_SECONDS = 10.0
+MAX_BYTES = 8 * 1024 * 1024
+
+
+class CalendarUnavailable(outbound.OutsideError):
+    """The calendar did not answer, or not as it should; to be tried again."""
+
+    code = "calendar_unavailable"
+    detail = "The calendar does not answer."
+
+    def __init__(self, detail: str = "", *, status: int | None = None) -> None:
+        super().__init__(detail or self.detail)
+        self.answered = status
+
+
+class NeedsConsent(outbound.OutsideError):
+    """Our credentials are refused: somebody has to connect the calendar again."""
+
+    code = "calendar_needs_consent"
+    detail = "The calendar refuses our credentials; connect it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request carries: a name and an app password, or a bearer token."""
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+
+    def auth(self) -> requests.auth.AuthBase:
+        if self.token:
+            return HTTPBearerAuth(self.token)  # type: ignore[no-any-return,no-untyped-call]
+        return HTTPBasicAuth(self.username, self.password)
+
+
+def credentials(connection: CalendarConnection) -> Credentials:
+    """A connection's own, refreshed at Google's where they have expired.
+
+    Raises NeedsConsent when there are none, or they cannot be refreshed.
+    """
+    if connection.state in {connection.State.DISCONNECTED, connection.State.WAITING}:
+        raise NeedsConsent("This calendar is not connected.")
+    if connection.kind == CalendarConnection.Kind.GOOGLE:
+        from bookings.calendars import google
+
+        return Credentials(token=google.access_token(connection))
+    return Credentials(connection.username, connection.password or "")
+
+
+@contextmanager
+def opened(
+    connection: CalendarConnection, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Iterator[caldav.Calendar]:
+    """The connection's calendar, `calendar.client` being its client. No request is made yet.
+
+    Within the block, errors come as CalendarUnavailable and NeedsConsent. A token that has just
+    been refused is refreshed by the next opening.
+    """
+    with at(connection.url, credentials(connection), timeout_seconds=timeout_seconds) as client:
+        try:
+            yield client.calendar(url=connection.url)
+        except caldav_errors.AuthorizationError as refused:
+            if refused.status == 401:
+                CalendarConnection.objects.filter(pk=connection.pk).update(
+                    access_token_expires_at=None
+                )
+            raise
+
+
+@contextmanager
+def at(
+    url: str, given: Credentials, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Iterator[caldav.DAVClient]:
+    """A client for that address; for what is not connected yet."""
+    with errors(), caldav.DAVClient(
+        url=url, auth=given.auth(), timeout=timeout_seconds,  # type: ignore[arg-type]
+        enable_rfc6764=False, rate_limit_handle=False,
+    ) as client:  # fmt: skip
+        client.session = _session(timeout_seconds)
+        yield client
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Whatever libraries raise, as one of ours."""
+    try:
+        yield
+    except InvalidIPAddress:
+        raise outbound.AddressRefused from None
+    except caldav_errors.AuthorizationError as error:
+        if error.status == 401:
+            raise NeedsConsent from None
+        raise CalendarUnavailable("The calendar forbids it.", status=error.status) from None
+    except caldav_errors.DAVError as error:
+        raise CalendarUnavailable(f"It answered with an error ({_name(error)}).") from error
+    except requests.Timeout:
+        raise CalendarUnavailable("It took too long.") from None
+    except (requests.RequestException, OSError, etree.LxmlError) as error:
+        raise CalendarUnavailable(f"It could not be reached ({_name(error)}).") from error
+    except (ValueError, KeyError, AttributeError, TypeError, AssertionError) as error:
+        # The library's way of meeting an answer that is no CalDAV.
+        raise CalendarUnavailable(f"It did not answer as CalDAV does ({_name(error)}).") from error
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status behind one of ours, where there was one."""
+    cause = error.__cause__
+    return getattr(error, "answered", None) or getattr(cause, "status", None)
+
+
+def absolute(calendar_url: str, href: str) -> str:
+    """An href from an answer as an address at the calendar's server."""
+    return urljoin(calendar_url, href)
+
+
+def same_server(one: str, other: str) -> bool:
+    return urlsplit(one)[:2] == urlsplit(other)[:2]
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+class _OnlyHttps(requests.adapters.HTTPAdapter):
+    """Refuses plain http, to which a server's own links may lead."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        raise requests.exceptions.InvalidSchema("only https")
+
+
+def _session(timeout_seconds: float) -> requests.Session:
+    made = outbound.session(timeout_seconds=timeout_seconds)
+    if not settings.OUTBOUND_PRIVATE_ADDRESSES:
+        made.mount("http://", _OnlyHttps())
+    made.hooks["response"].append(lambda answer, **_: _bounded(answer, timeout_seconds))
+    return made
+
+
+def _bounded(answer: requests.Response, timeout_seconds: float) -> requests.Response:
+    """Read the whole answer here, within bounds, before the session would without any."""
+    until = time.monotonic() + timeout_seconds
+    content = b""
+    while piece := answer.raw.read1(64 * 1024, decode_content=True):
+        content += piece
+        if len(content) > MAX_BYTES:
+            raise requests.exceptions.ContentDecodingError("the answer is too large")
+        if time.monotonic() > until:
+            raise requests.Timeout("the answer drips")
+    answer._content, answer._content_consumed = content, True  # type: ignore[attr-defined]
+    return answer
