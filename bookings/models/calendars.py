@@ -12,6 +12,11 @@ from config.kernel.ids import new_id
 from config.kernel.triggers import deferred, refuse
 from members.models import Member, Workspace
 
+# The resource's own trigger finds out what is so.
+_MARKS_RESOURCES = """
+    UPDATE bookings_resource SET reads_calendars = true WHERE id IN ({ids});
+    RETURN NULL;
+"""
 _BELONGS = (
     "a calendar serves its own workspace, blocks what is exclusive, and is written on a server"
 )
@@ -68,6 +73,8 @@ class CalendarConnection(models.Model):
     read_at = models.DateTimeField(null=True, editable=False)
     read_failing_since = models.DateTimeField(null=True, editable=False)
     read_error = models.CharField(max_length=500, blank=True, editable=False)
+    # What could not be read of a calendar that was: entries that are malformed or endless.
+    read_note = models.CharField(max_length=200, blank=True, editable=False, db_default="")
     next_read_at = models.DateTimeField(null=True, editable=False)
     reading_until = models.DateTimeField(null=True, editable=False)
     written_at = models.DateTimeField(null=True, editable=False)
@@ -99,7 +106,19 @@ class CalendarConnection(models.Model):
                 condition=pgtrigger.Q(old__workspace_id__df=pgtrigger.F("new__workspace_id"))
                 | pgtrigger.Q(old__kind__df=pgtrigger.F("new__kind")),
                 func=refuse("calendar_stays", "a calendar stays what and whose it is"),
-            )
+            ),
+            pgtrigger.Trigger(
+                name="marks_resources",
+                operation=pgtrigger.UpdateOf("state"),
+                when=pgtrigger.After,
+                condition=pgtrigger.Condition(
+                    "((OLD.state = 'disconnected') <> (NEW.state = 'disconnected'))"
+                ),
+                func=_MARKS_RESOURCES.format(
+                    ids="SELECT resource_id FROM bookings_connectedresource"
+                    " WHERE connection_id = NEW.id"
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -153,7 +172,13 @@ class ConnectedResource(models.Model):
                     RETURN NULL;
                 """,
                 pgtrigger.Insert | pgtrigger.Update,
-            )
+            ),
+            pgtrigger.Trigger(
+                name="marks_resource",
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                when=pgtrigger.After,
+                func=_MARKS_RESOURCES.format(ids="OLD.resource_id, NEW.resource_id"),
+            ),
         ]
 
     def __str__(self) -> str:
