@@ -194,9 +194,7 @@ def line_ids(uids: Iterable[str]) -> list[UUID]:
 
 
 def _busy(files: list[recurring.Read], within: Window, zone: str, ours: set[str]) -> recurring.Busy:
-    each = [
-        recurring.busy(f, within=within, zone=ZoneInfo(zone), ours=ours.__contains__) for f in files
-    ]
+    each = [recurring.busy(f, within=within, zone=ZoneInfo(zone), ours=ours) for f in files]
     windows = merged([
         Window(max(w.start, within.start), min(w.end, within.end))
         for found in each for w in found.windows

@@ -186,7 +186,7 @@ def _keep(connection: CalendarConnection, delta: Delta) -> None:
 
 
 def _failed(connection: CalendarConnection, error: str, **changes: Any) -> None:
-    """What is known stays. It is asked again after as long as it has been failing, within bounds."""
+    """What is known stays. It is asked again after as long as it has been failing: 15 s to 1 h."""
     now = clock.now()
     since = connection.read_failing_since or now
     again = min(max(now - since, _SOONEST), _LATEST)

@@ -6,7 +6,7 @@ malformed hides the rest, and that no rule, however often it repeats, takes long
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
@@ -108,7 +108,7 @@ def busy(
     *,
     within: Window,
     zone: tzinfo,
-    ours: Callable[[str], bool] = lambda uid: False,
+    ours: Container[str] = (),
 ) -> Busy:
     """What is busy of the entries that touch `within`, whole occurrences, merged.
 
@@ -119,7 +119,7 @@ def busy(
     windows: list[Window] = []
     skipped, cut = found.skipped, 0
     for entry in found.entries:
-        if ours(entry.uid):
+        if entry.uid in ours:
             continue
         try:
             had = list(_occurrences(entry, within, where))

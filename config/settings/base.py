@@ -242,6 +242,8 @@ STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
 
 # --- Addresses that others choose: webhooks, calendars, feeds (config/kernel/outbound.py) ---------
 OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
+# The longest that a claim, or a payment, waits for connected calendars to be read again.
+CALENDAR_REFRESH_SECONDS = env.float("CALENDAR_REFRESH_SECONDS", default=2.0)
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
