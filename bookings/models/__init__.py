@@ -3,6 +3,7 @@
 from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
+from bookings.models.calendar_events import CalendarEvent
 from bookings.models.calendars import CalendarConnection, ConnectedResource
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
@@ -27,6 +28,7 @@ __all__ = [
     "BookingEvent",
     "BookingLimit",
     "CalendarConnection",
+    "CalendarEvent",
     "Category",
     "Change",
     "ConnectedResource",
