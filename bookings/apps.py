@@ -5,6 +5,6 @@ class BookingsConfig(AppConfig):
     name = "bookings"
 
     def ready(self) -> None:
-        from bookings import effects, freshness  # noqa: F401  (registers them)
+        from bookings import calendar_effects, effects, freshness  # noqa: F401  (registers them)
 
         freshness.watch_blocks()

@@ -90,7 +90,7 @@ def claim(
     (422), SlotTaken (409) with the index of the line (and of its add-on) and how many are left,
     DiscountRefused (422) for a code that cannot be used, BookingLimitReached (422), TooManyHolds
     (429), and CheckoutOpen when a hold to be replaced has an open Checkout, which payments closes
-    before it tries again. Within `freshening.fresh_first`, a calendar that is too old is read first.
+    before it tries again. Within `freshening.fresh_first`, calendars that are too old are read.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)

@@ -136,6 +136,8 @@ class Workspace(models.Model):
     )
     # Whether there are any BookingLimits; kept by their trigger, so that a claim need not ask.
     limits_bookings = models.BooleanField(default=False, db_default=False, editable=False)
+    # Likewise: whether what is booked is written into connected calendars.
+    writes_calendars = models.BooleanField(default=False, db_default=False, editable=False)
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)

@@ -111,7 +111,8 @@ def approve(*, booking_id: UUID, actor: Actor, reason: str = "") -> Booking:
     the member gets a mail with the link, and the slot is kept as long as for a failed payment.
     Approved before, it stays as it is. Raises NotFound, InvalidTransition (409) for what was not
     requested or has ended, HoldExpired (410) when the deadline is over, SlotTaken (409) where a
-    connected calendar has the time since, and TemporarilyUnavailable (503) when Stripe does not say how the authorisation stands; nothing has changed then.
+    connected calendar has the time since, and TemporarilyUnavailable (503) when Stripe does not say
+    how the authorisation stands; nothing has changed then.
     """
     meanwhile.look_again(booking_id, None)
     gone = _is_gone(_authorised(booking_id))

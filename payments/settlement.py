@@ -2,8 +2,9 @@
 
 `settle` is called by the success page, the platform's webhooks, the connected accounts' webhooks
 and the self-heal: in any order, any number of times, at once. It fetches Stripe's truth outside any
-transaction, and the calendars that the slot depends on, and decides under the locks. The verdict is written once on the Payment and is final,
-however stale the truth is with which another call arrives later.
+transaction, and the calendars that the slot depends on, and decides under the locks. The verdict is
+written once on the Payment and is final, however stale the truth is with which another call
+arrives later.
 """
 
 import logging

@@ -24,10 +24,12 @@ NOT_APPROVED = "not_approved"
 
 
 def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up: bool) -> str:
-    """Make it theirs; why it cannot be, if so. The credit that was part of the payment is part of
-    it: that gone, the slot is gone as well. So it is where a connected calendar has taken it since,
-    though the hold is live: nothing is charged for what is somebody else's. What did not come by Stripe has no Checkout. Raises
-    OwnHoldInTheWay unless `gives_up`.
+    """Make it theirs; why it cannot be, if so.
+
+    The credit that was part of the payment is part of it: that gone, the slot is gone as well. So
+    it is where a connected calendar has the time since, though the hold is live: nothing is charged
+    for what is somebody else's. What did not come by Stripe has no Checkout. Raises OwnHoldInTheWay
+    unless `gives_up`.
     """
     is_late = not is_live(money)
     refusal = NOT_APPROVED if money.booking.needs_approval else over(money)

@@ -7,7 +7,7 @@ Whatever goes wrong is one of two things: the calendar is unavailable, or it nee
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,9 @@ from urllib.parse import urljoin, urlsplit
 import caldav
 import requests
 from caldav.lib import error as caldav_errors
-from caldav.requests import HTTPBearerAuth
 from django.conf import settings
-from lxml import etree
-from requests.auth import HTTPBasicAuth
+from lxml import etree  # type: ignore[import-untyped]
+from requests.auth import AuthBase, HTTPBasicAuth
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from bookings.models import CalendarConnection
@@ -49,29 +48,34 @@ class NeedsConsent(outbound.OutsideError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request carries: a name and an app password, or a bearer token."""
+    """A name and an app password."""
 
     username: str = ""
     password: str = ""
-    token: str = ""
 
-    def auth(self) -> requests.auth.AuthBase:
-        if self.token:
-            return HTTPBearerAuth(self.token)  # type: ignore[no-any-return,no-untyped-call]
+    def auth(self) -> AuthBase:
         return HTTPBasicAuth(self.username, self.password)
 
 
-def credentials(connection: CalendarConnection) -> Credentials:
-    """A connection's own, refreshed at Google's where they have expired.
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Bearer tokens: the one that is good now, and another when that is refused."""
 
-    Raises NeedsConsent when there are none, or they cannot be refreshed.
-    """
+    access: Callable[[], str]
+    renew: Callable[[str], str]
+
+    def auth(self) -> AuthBase:
+        return _Bearer(self)
+
+
+def credentials(connection: CalendarConnection) -> Credentials | Tokens:
+    """A connection's own. Raises NeedsConsent when there are none."""
     if connection.state in {connection.State.DISCONNECTED, connection.State.WAITING}:
         raise NeedsConsent("This calendar is not connected.")
     if connection.kind == CalendarConnection.Kind.GOOGLE:
         from bookings.calendars import google
 
-        return Credentials(token=google.access_token(connection))
+        return google.tokens(connection)
     return Credentials(connection.username, connection.password or "")
 
 
@@ -81,23 +85,15 @@ def opened(
 ) -> Iterator[caldav.Calendar]:
     """The connection's calendar, `calendar.client` being its client. No request is made yet.
 
-    Within the block, errors come as CalendarUnavailable and NeedsConsent. A token that has just
-    been refused is refreshed by the next opening.
+    Within the block, errors come as CalendarUnavailable and NeedsConsent.
     """
-    with at(connection.url, credentials(connection), timeout_seconds=timeout_seconds) as client:
-        try:
-            yield client.calendar(url=connection.url)
-        except caldav_errors.AuthorizationError as refused:
-            if refused.status == 401:
-                CalendarConnection.objects.filter(pk=connection.pk).update(
-                    access_token_expires_at=None
-                )
-            raise
+    with at(connection.url, credentials(connection), timeout_seconds=timeout_seconds) as made:
+        yield made.calendar(url=connection.url)
 
 
 @contextmanager
 def at(
-    url: str, given: Credentials, *, timeout_seconds: float = TIMEOUT_SECONDS
+    url: str, given: Credentials | Tokens, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Iterator[caldav.DAVClient]:
     """A client for that address; for what is not connected yet."""
     with errors(), caldav.DAVClient(
@@ -147,6 +143,30 @@ def same_server(one: str, other: str) -> bool:
 
 def _name(error: BaseException) -> str:
     return type(error).__name__
+
+
+class _Bearer(AuthBase):
+    """Carries the access token; refused, it is renewed once and the request sent again."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+        self.token = ""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        self.token = self.tokens.access()
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        request.register_hook("response", self._renewed)
+        return request
+
+    def _renewed(self, answer: requests.Response, **options: Any) -> requests.Response:
+        if answer.status_code != 401:
+            return answer
+        answer.close()
+        again = answer.request.copy()
+        again.headers["Authorization"] = f"Bearer {self.tokens.renew(self.token)}"
+        second: requests.Response = answer.connection.send(again, **options)  # type: ignore[attr-defined]
+        second.request = again
+        return second
 
 
 class _OnlyHttps(requests.adapters.HTTPAdapter):

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Upper
 
-from bookings import discount_guards, guards
+from bookings import calendar_marks, discount_guards, guards
 from bookings.models.resources import Resource
 from bookings.models.series import Series
 from bookings.states import BOOKING_STATES
@@ -67,6 +67,7 @@ class Booking(models.Model):
             guards.booking_agrees,
             guards.booking_of_series,
             discount_guards.booking_uses_again,
+            calendar_marks.booking_marks_calendars,
             *undeletable("booking_is_history"),
         ]
         constraints = [
@@ -139,6 +140,7 @@ class Line(models.Model):
             guards.line_belongs,
             guards.add_on_goes_with_its_line,
             guards.line_keeps_its_add_ons,
+            calendar_marks.line_marks_calendars,
             *undeletable("booking_is_history"),
         ]
         constraints = [

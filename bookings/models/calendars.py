@@ -1,9 +1,11 @@
 """Calendars elsewhere that are connected: whose they are, how they are reached, what for."""
 
+from typing import Any
+
 import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from encrypted_fields.fields import EncryptedCharField, EncryptedTextField
 
@@ -38,6 +40,7 @@ class CalendarConnection(models.Model):
         WAITING = "waiting", "Waiting for consent"
         CONNECTED = "connected", "Connected"
         NEEDS_CONSENT = "needs_consent", "Refuses our credentials: connect it again"
+        LEAVING = "leaving", "Being disconnected: our events are removed"
         DISCONNECTED = "disconnected", "Disconnected"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -80,6 +83,18 @@ class CalendarConnection(models.Model):
     written_at = models.DateTimeField(null=True, editable=False)
     write_failing_since = models.DateTimeField(null=True, editable=False)
     write_error = models.CharField(max_length=500, blank=True, editable=False)
+    # While it is away only one event at a time tries it, and not before this.
+    write_retry_at = models.DateTimeField(null=True, editable=False)
+    write_attempts = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # The comparison of what stands in it with our bookings, and what that found last.
+    check_due_at = models.DateTimeField(db_default=Now(), editable=False)
+    checking_until = models.DateTimeField(null=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+    check_found: Any = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), editable=False
+    )
+    check_error = models.CharField(max_length=500, blank=True, db_default="", editable=False)
+    leaving_since = models.DateTimeField(null=True, editable=False)
 
     created_by = models.ForeignKey(
         Member, on_delete=models.PROTECT, null=True, editable=False, related_name="+"
@@ -95,7 +110,9 @@ class CalendarConnection(models.Model):
             ),
             models.CheckConstraint(
                 name="calendar_state",
-                condition=Q(state__in=["waiting", "connected", "needs_consent", "disconnected"]),
+                condition=Q(
+                    state__in=["waiting", "connected", "needs_consent", "leaving", "disconnected"]
+                ),
             ),
         ]
         triggers = [

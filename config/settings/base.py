@@ -171,6 +171,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=15),
         "options": {"expires": 15},
     },
+    "bookings-sweep-calendar-events": {
+        "task": "bookings.sweep_calendar_events",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
     "payments-sweep": {
         "task": "payments.sweep",
         "schedule": timedelta(seconds=10),
@@ -244,6 +249,18 @@ STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
 OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
 # The longest that a claim, or a payment, waits for connected calendars to be read again.
 CALENDAR_REFRESH_SECONDS = env.float("CALENDAR_REFRESH_SECONDS", default=2.0)
+
+# --- Google Calendar (docs/calendars.md): without a client it cannot be connected ----------------
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GOOGLE_AUTHORIZE_URL = env.str(
+    "GOOGLE_AUTHORIZE_URL", default="https://accounts.google.com/o/oauth2/v2/auth"
+)
+GOOGLE_TOKEN_URL = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapis.com/token")
+GOOGLE_REVOKE_URL = env.str("GOOGLE_REVOKE_URL", default="https://oauth2.googleapis.com/revoke")
+GOOGLE_CALDAV_URL = env.str(
+    "GOOGLE_CALDAV_URL", default="https://apidata.googleusercontent.com/caldav/v2/"
+)
 
 # --- API ----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

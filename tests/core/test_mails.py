@@ -124,7 +124,7 @@ def test_the_calendar_file(booking, kind):
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (tomorrow(9), tomorrow(10))
     assert str(event["UID"]) == f"{booking.lines.get().pk}@surehold"
     ended = kind == "cancellation"
-    assert str(calendar["METHOD"]) == ("CANCEL" if ended else "PUBLISH")
+    assert str(calendar["METHOD"]) == "PUBLISH"
     assert str(event["STATUS"]) == ("CANCELLED" if ended else "CONFIRMED")
     assert int(event["SEQUENCE"]) == booking.version
 

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
+from icalendar import Calendar
 from pytest_django import DjangoAssertNumQueries
 
 from bookings.links import manage_token
@@ -161,5 +163,8 @@ def test_the_calendar_file(client: Client) -> None:
     answer = client.get(f"{manage(booking)}calendar.ics")
     assert answer.headers["Content-Type"].startswith("text/calendar")
     assert booking.reference in answer.headers["Content-Disposition"]
-    assert f"DTSTART:{at(9):%Y%m%dT%H%M%SZ}".encode() in answer.content
+    here = at(9).astimezone(ZoneInfo("Pacific/Auckland"))
+    assert f"DTSTART;TZID=Pacific/Auckland:{here:%Y%m%dT%H%M%S}".encode() in answer.content
+    (event,) = Calendar.from_ical(answer.content).walk("VEVENT")
+    assert event["DTSTART"].dt == at(9)
     assert booking.ends_at - booking.starts_at == timedelta(hours=1)
