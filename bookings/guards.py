@@ -168,7 +168,7 @@ resource_reads_calendars = pgtrigger.Trigger(
         NEW.reads_calendars = EXISTS (
             SELECT 1 FROM bookings_connectedresource c
             JOIN bookings_calendarconnection k ON k.id = c.connection_id
-            WHERE c.resource_id = NEW.id AND c.reads AND k.state <> 'disconnected'
+            WHERE c.resource_id = NEW.id AND c.reads AND k.state NOT IN ('leaving', 'disconnected')
         );
         IF NEW.mode <> 'exclusive' AND NEW.mode <> OLD.mode AND EXISTS (
             SELECT 1 FROM bookings_connectedresource c WHERE c.resource_id = NEW.id AND c.reads

@@ -3,11 +3,8 @@
 from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
-<<<<<<< HEAD
-from bookings.models.calendar_reading import CalendarItem, CalendarTask
-=======
 from bookings.models.calendar_events import CalendarEvent
->>>>>>> 8f4626a011b9dd1645a2bb558bb63a1f6fb1f135
+from bookings.models.calendar_reading import CalendarItem, CalendarTask
 from bookings.models.calendars import CalendarConnection, ConnectedResource
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
@@ -32,12 +29,9 @@ __all__ = [
     "BookingEvent",
     "BookingLimit",
     "CalendarConnection",
-<<<<<<< HEAD
+    "CalendarEvent",
     "CalendarItem",
     "CalendarTask",
-=======
-    "CalendarEvent",
->>>>>>> 8f4626a011b9dd1645a2bb558bb63a1f6fb1f135
     "Category",
     "Change",
     "ConnectedResource",

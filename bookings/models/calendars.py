@@ -129,7 +129,8 @@ class CalendarConnection(models.Model):
                 operation=pgtrigger.UpdateOf("state"),
                 when=pgtrigger.After,
                 condition=pgtrigger.Condition(
-                    "((OLD.state = 'disconnected') <> (NEW.state = 'disconnected'))"
+                    "((OLD.state IN ('leaving', 'disconnected'))"
+                    " <> (NEW.state IN ('leaving', 'disconnected')))"
                 ),
                 func=_MARKS_RESOURCES.format(
                     ids="SELECT resource_id FROM bookings_connectedresource"
