@@ -54,7 +54,7 @@ class Wanted:
 
 def read_for(connection: CalendarConnection) -> list[ConnectedResource]:
     """The resources that the calendar blocks; none where it is disconnected."""
-    if connection.state == connection.State.DISCONNECTED:
+    if connection.state in {connection.State.DISCONNECTED, connection.State.LEAVING}:
         return []
     connected = connection.resources.filter(reads=True)
     return list(connected.select_related("resource__location").order_by("resource_id"))

@@ -27,6 +27,7 @@ _LEASE = timedelta(seconds=60)
 _SOONEST, _LATEST = timedelta(seconds=15), timedelta(hours=1)
 # A calendar is read again by beat a little before what is known of it is too old for a claim.
 _EARLY = 0.75
+_NOT_READ = (CalendarConnection.State.LEAVING, CalendarConnection.State.DISCONNECTED)
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +72,7 @@ def due(*, limit: int = 100) -> list[UUID]:
 def tidy() -> int:
     """Busy times of calendars that are not read any more block nothing; how many calendars."""
     left = Block.objects.filter(
-        Q(connected__reads=False)
-        | Q(connected__connection__state=CalendarConnection.State.DISCONNECTED)
+        Q(connected__reads=False) | Q(connected__connection__state__in=_NOT_READ)
     )
     ids = set(left.values_list("connected__connection", flat=True))
     for pk in ids:
@@ -87,7 +87,7 @@ def forget(connection_id: UUID) -> None:
         connection = _locked(connection_id)
         found = busy.wanted(connection, _data(connection), now=clock.now())
         busy.write(connection, found)
-        if connection.state == connection.State.DISCONNECTED:
+        if connection.state in _NOT_READ:
             connection.items.all().delete()
             connection.sync_token = connection.etag = ""
             connection.save(update_fields=["sync_token", "etag"])

@@ -35,7 +35,7 @@ _GET = (
     "{hrefs}</c:calendar-multiget>"
 )
 # A token that is refused: by the RFC 403, and what servers answer besides.
-_REFUSES_TOKEN = {400, 403, 404, 409, 410, 412, 507}
+_REFUSES_TOKEN = {400, 403, 404, 409, 410, 412, 501, 507}
 _KNOWS_NO_TOKENS = {400, 403, 404, 405, 415, 422, 500, 501}
 
 
@@ -105,6 +105,8 @@ def _since(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
     here = _path(str(calendar.url))
     for _ in range(_MOST_PAGES):
         tree = _asked(calendar, "REPORT", _SYNC.format(token=escape(token)), "0", until)
+        if not tree.findtext(f"{_DAV}sync-token"):
+            raise _Refused(501)  # it answered something else than what was asked
         is_cut = False
         for href, found in _answers(tree):
             if _path(href).rstrip("/") == here.rstrip("/"):
@@ -116,7 +118,7 @@ def _since(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
                 listed.etags[_path(href)] = found.findtext(f".//{_DAV}getetag") or ""
                 listed.gone.discard(_path(href))
         listed.token = token = tree.findtext(f"{_DAV}sync-token") or ""
-        if not is_cut or not token:
+        if not is_cut:
             return listed
     raise client.CalendarUnavailable("It has no end.")
 
