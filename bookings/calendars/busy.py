@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection as database
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from bookings import freshness
@@ -122,16 +123,19 @@ def _added(connection: CalendarConnection, missing: set[tuple[UUID, Window]]) ->
 
 
 def tell(connection: CalendarConnection) -> None:
-    """Bookings under the calendar's busy times: one open task for each such pair, while it is so.
+    """Bookings under the calendar's busy times: one task for each such pair, open while it is so,
+    unless somebody has seen it and left it at that.
 
     A hold is nobody's yet: settlement looks at the busy times before it becomes somebody's.
     """
     pairs = {(str(pair[0]), pair[1]): pair for pair in _pairs(connection)}
-    open_ = CalendarTask.objects.filter(
-        connection=connection, kind=CalendarTask.Kind.LIES_OVER, closed_at=None
+    told = CalendarTask.objects.filter(
+        Q(closed_at=None) | Q(closed_as=CalendarTask.Closed.ACCEPTED),
+        connection=connection,
+        kind=CalendarTask.Kind.LIES_OVER,
     )
-    known = {(task.block_key, task.line_id): task.pk for task in open_}
-    over = [pk for pair, pk in known.items() if pair not in pairs]
+    known = {(task.block_key, task.line_id): task for task in told}
+    over = [t.pk for pair, t in known.items() if pair not in pairs and t.closed_at is None]
     if over:
         CalendarTask.objects.filter(pk__in=over).update(
             closed_at=Now(), closed_as=CalendarTask.Closed.GONE

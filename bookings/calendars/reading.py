@@ -60,13 +60,20 @@ def read(connection_id: UUID, *, timeout_seconds: float = TIMEOUT_SECONDS) -> bo
 
 def due(*, limit: int = 100) -> list[UUID]:
     """Calendars whose time to be read has come, and that nobody is reading."""
+    order = F("next_read_at").asc(nulls_first=True)
+    return list(_due().order_by(order).values_list("pk", flat=True)[:limit])
+
+
+def is_due(connection_id: UUID) -> bool:
+    return bool(_due().filter(pk=connection_id).exists())
+
+
+def _due() -> Any:
     now = clock.now()
-    waiting = _readable().filter(
+    return _readable().filter(
         Q(next_read_at=None) | Q(next_read_at__lte=now),
         Q(reading_until=None) | Q(reading_until__lte=now),
     )
-    order = F("next_read_at").asc(nulls_first=True)
-    return list(waiting.order_by(order).values_list("pk", flat=True)[:limit])
 
 
 def tidy() -> int:

@@ -1,6 +1,5 @@
 """A CalDAV calendar is read as far as it changed; what others do to our events is told."""
 
-
 import pytest
 from icalendar import Calendar
 
