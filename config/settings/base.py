@@ -176,6 +176,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
     },
+    "bookings-check-calendars": {
+        "task": "bookings.check_calendars",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 60},
+    },
     "payments-sweep": {
         "task": "payments.sweep",
         "schedule": timedelta(seconds=10),
