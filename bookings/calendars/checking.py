@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from caldav import Calendar
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q
@@ -80,7 +79,7 @@ def due() -> list[UUID]:
     turn = CalendarConnection.objects.filter(
         Q(checking_until=None) | Q(checking_until__lte=now),
         kind__in=["caldav", "google"],
-        state__in=writing.WRITTEN_STATES,
+        state="connected",
         check_due_at__lte=now,
     )
     return list(turn.order_by("check_due_at").values_list("pk", flat=True)[:20])
@@ -161,7 +160,7 @@ def _compared(row: CalendarEvent, seen: _Seen | None, found: Differences) -> Non
 
 def _is_within(event: Event) -> bool:
     """Whether it would have been listed."""
-    start, end = event["DTSTART"].dt, event["DTEND"].dt
+    start, end = projecting.times_of(event)
     now = clock.now()
     return bool(end > now and start < now + _AHEAD)
 
@@ -182,7 +181,7 @@ def _settled(connection: CalendarConnection, began: datetime) -> Iterator[Calend
 _STANDING = ["pending_payment", "awaiting_approval", "confirmed"]
 
 
-def _ours(calendar: Calendar, connection: CalendarConnection) -> Iterator[tuple[UUID, _Seen]]:
+def _ours(calendar: Any, connection: CalendarConnection) -> Iterator[tuple[UUID, _Seen]]:
     """Our events, by the line that the UID names, each file once."""
     now, listed = clock.now(), set()
     start, until = now - _BACK, now + _AHEAD
@@ -229,9 +228,10 @@ def _unknown(connection: CalendarConnection, seen: dict[UUID, _Seen], found: Dif
 def _remove_doubles(connection: CalendarConnection, hrefs: list[str]) -> None:
     kept = set(CalendarEvent.objects.filter(connection=connection).values_list("href", flat=True))
     with client.opened(connection) as calendar:
+        asked: Any = calendar.client
         for href in hrefs:
             if href not in kept:
-                calendar.client.request(href, "DELETE")
+                asked.request(href, "DELETE")
 
 
 def _lease(connection_id: UUID) -> CalendarConnection | None:
@@ -240,7 +240,7 @@ def _lease(connection_id: UUID) -> CalendarConnection | None:
         row = (
             CalendarConnection.objects.select_for_update(no_key=True, skip_locked=True)
             .filter(Q(checking_until=None) | Q(checking_until__lte=now))
-            .filter(pk=connection_id, state__in=writing.WRITTEN_STATES)
+            .filter(pk=connection_id, state="connected")
             .exclude(kind="ics")
             .first()
         )
