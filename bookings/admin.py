@@ -16,6 +16,7 @@ from unfold.widgets import (
 )
 
 from bookings import (
+    admin_calendars,  # noqa: F401
     admin_discounts,  # noqa: F401
     admin_limits,  # noqa: F401  (registers it)
 )

@@ -44,5 +44,5 @@ def _kick(bookings: Sequence[Booking]) -> None:
 
 def _may_write(booking: Booking) -> bool:
     """By the workspace, if it has been read: a needless kick costs less than a statement."""
-    is_known = _WORKSPACE.is_cached(booking)  # type: ignore[union-attr]
+    is_known = _WORKSPACE.is_cached(booking)
     return booking.workspace.writes_calendars if is_known else True

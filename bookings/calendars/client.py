@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-import caldav
 import requests
+from caldav.collection import Calendar
+from caldav.davclient import DAVClient
 from caldav.lib import error as caldav_errors
 from django.conf import settings
 from lxml import etree  # type: ignore[import-untyped]
@@ -82,7 +83,7 @@ def credentials(connection: CalendarConnection) -> Credentials | Tokens:
 @contextmanager
 def opened(
     connection: CalendarConnection, *, timeout_seconds: float = TIMEOUT_SECONDS
-) -> Iterator[caldav.Calendar]:
+) -> Iterator[Calendar]:
     """The connection's calendar, `calendar.client` being its client. No request is made yet.
 
     Within the block, errors come as CalendarUnavailable and NeedsConsent.
@@ -94,13 +95,13 @@ def opened(
 @contextmanager
 def at(
     url: str, given: Credentials | Tokens, *, timeout_seconds: float = TIMEOUT_SECONDS
-) -> Iterator[caldav.DAVClient]:
+) -> Iterator[DAVClient]:
     """A client for that address; for what is not connected yet."""
-    with errors(), caldav.DAVClient(
+    with errors(), DAVClient(
         url=url, auth=given.auth(), timeout=timeout_seconds,  # type: ignore[arg-type]
         enable_rfc6764=False, rate_limit_handle=False,
     ) as client:  # fmt: skip
-        client.session = _session(timeout_seconds)
+        client.session = session(timeout_seconds)
         yield client
 
 
@@ -137,10 +138,6 @@ def absolute(calendar_url: str, href: str) -> str:
     return urljoin(calendar_url, href)
 
 
-def same_server(one: str, other: str) -> bool:
-    return urlsplit(one)[:2] == urlsplit(other)[:2]
-
-
 def _name(error: BaseException) -> str:
     return type(error).__name__
 
@@ -164,7 +161,7 @@ class _Bearer(AuthBase):
         answer.close()
         again = answer.request.copy()
         again.headers["Authorization"] = f"Bearer {self.tokens.renew(self.token)}"
-        second: requests.Response = answer.connection.send(again, **options)  # type: ignore[attr-defined]
+        second: requests.Response = answer.connection.send(again, **options)
         second.request = again
         return second
 
@@ -176,7 +173,7 @@ class _OnlyHttps(requests.adapters.HTTPAdapter):
         raise requests.exceptions.InvalidSchema("only https")
 
 
-def _session(timeout_seconds: float) -> requests.Session:
+def session(timeout_seconds: float) -> requests.Session:
     made = outbound.session(timeout_seconds=timeout_seconds)
     if not settings.OUTBOUND_PRIVATE_ADDRESSES:
         made.mount("http://", _OnlyHttps())
@@ -194,5 +191,5 @@ def _bounded(answer: requests.Response, timeout_seconds: float) -> requests.Resp
             raise requests.exceptions.ContentDecodingError("the answer is too large")
         if time.monotonic() > until:
             raise requests.Timeout("the answer drips")
-    answer._content, answer._content_consumed = content, True  # type: ignore[attr-defined]
+    answer._content, answer._content_consumed = content, True
     return answer

@@ -25,7 +25,7 @@ def fetch(connection: CalendarConnection, *, timeout_seconds: float) -> Delta:
         headers["If-None-Match"] = connection.etag
     answer = outbound.fetch(
         "GET",
-        _over_https(connection.url),
+        connection.url,
         headers=headers,
         timeout_seconds=timeout_seconds,
         max_bytes=MAX_BYTES,
@@ -42,8 +42,3 @@ def fetch(connection: CalendarConnection, *, timeout_seconds: float) -> Delta:
         raise AddressFailed("What is at the address is not a calendar.") from error
     etag = answer.headers.get("ETag", "")
     return Delta(items=[Item("", data=data)], complete=True, etag=etag if len(etag) <= 500 else "")
-
-
-def _over_https(url: str) -> str:
-    """`webcal://` is what many copy: the same address, for a calendar's application."""
-    return "https://" + url.removeprefix("webcal://") if url.startswith("webcal://") else url

@@ -20,6 +20,7 @@ from django.db import connection as database
 from bookings.calendars import reading
 from bookings.models import CalendarConnection
 from bookings.rules import Rules
+from config.kernel import clock
 
 T = TypeVar("T")
 _PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2)
@@ -94,7 +95,7 @@ def refresh(connection_ids: set[UUID], *, seconds: float | None = None) -> None:
         return
     budget = settings.CALENDAR_REFRESH_SECONDS if seconds is None else seconds
     until = time.monotonic() + budget
-    began = reading.clock.now()
+    began = clock.now()
     database.close()  # who waits holds no database connection
     threads = [_Reader(each, budget, until, began) for each in sorted(connection_ids)]
     for thread in threads:

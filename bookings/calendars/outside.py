@@ -7,6 +7,7 @@ it is decided nothing is written to that event.
 
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -45,7 +46,7 @@ def notice(connection: CalendarConnection, delta: Delta, *, began: datetime) -> 
 
 
 def _settled(
-    connection: CalendarConnection, lines: list, began: datetime
+    connection: CalendarConnection, lines: list[UUID], began: datetime
 ) -> Iterable[CalendarEvent]:
     rows = CalendarEvent.objects.filter(
         Q(leased_until=None) | Q(leased_until__lt=Now()),
@@ -140,7 +141,7 @@ def _over(tasks: QuerySet[CalendarTask]) -> list[tuple[CalendarTask, str]]:
         (row.connection_id, row.line_id): row
         for row in CalendarEvent.objects.exclude(outside_kind="")
     }
-    over = []
+    over: list[tuple[CalendarTask, str]] = []
     for task in tasks:
         line, row = task.line, rows.get((task.connection_id, task.line_id))
         if row is None or line.cancelled_at or task.booking.state in WITHOUT_OCCUPANCIES:

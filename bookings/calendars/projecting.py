@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from django.db.models import Q
 from icalendar import Calendar, Component, Event
@@ -76,7 +78,7 @@ def mark_of(event: Component) -> str:
     return f"{_moment(start)}/{_moment(end)}{repeated}"
 
 
-def times_of(event: Component) -> tuple[datetime | date, datetime | date]:
+def times_of(event: Any) -> tuple[Any, Any]:
     """Start and end as they stand there; an event without an end ends as it begins."""
     start = event["DTSTART"].dt
     if "DTEND" in event:
@@ -115,7 +117,7 @@ def event_in(calendar: Calendar) -> Event | None:
     """The file's event, the main one if it is a series by now."""
     events: Sequence[Event] = [each for each in calendar.walk("VEVENT") if isinstance(each, Event)]
     main = [event for event in events if "RECURRENCE-ID" not in event]
-    return (main or list(events) or [None])[0]
+    return next(iter(main or events), None)
 
 
 # --- What somebody else did -----------------------------------------------------------------------
@@ -140,7 +142,7 @@ def noticed(row: CalendarEvent, kind: str, event: Component | None = None) -> No
         outside.noticed(row, kind)
 
 
-def restore(row_id: object) -> None:
+def restore(row_id: UUID) -> None:
     """It was decided: the calendar is to show what we say, over what somebody did there."""
     row = CalendarEvent.objects.get(pk=row_id)
     CalendarEvent.objects.filter(pk=row_id).update(

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from bookings import lock_objects
@@ -123,7 +123,7 @@ def _leased(connection_id: UUID) -> CalendarConnection | None:
 def _fetched(connection: CalendarConnection, timeout_seconds: float) -> Delta:
     if connection.kind == CalendarConnection.Kind.ICS:
         return feeds.fetch(connection, timeout_seconds=timeout_seconds)
-    known = dict(connection.items.values_list("href", "etag"))
+    known = dict(_known(connection).values_list("href", "etag"))
     return syncing.fetch(connection, known=known, timeout_seconds=timeout_seconds)
 
 
@@ -152,6 +152,12 @@ def _write(connection: CalendarConnection, delta: Delta, began: datetime) -> Non
         )
 
 
+def _known(connection: CalendarConnection) -> QuerySet[CalendarItem]:
+    """Its files as they were read; none where it was never read at that address."""
+    items = CalendarItem.objects.filter(connection=connection)
+    return items if connection.read_at is not None else items.none()
+
+
 def _locked(connection_id: UUID) -> CalendarConnection:
     """Its resources, in order, then the connection itself."""
     resources = CalendarConnection.objects.filter(pk=connection_id).values_list(
@@ -168,7 +174,7 @@ def _data(connection: CalendarConnection) -> list[str]:
 def _after(connection: CalendarConnection, delta: Delta) -> dict[str, str]:
     """The calendar's files as they are after this reading, by href."""
     whole = delta.complete and not delta.unchanged
-    files = {} if whole else dict(connection.items.values_list("href", "data"))
+    files = {} if whole else dict(_known(connection).values_list("href", "data"))
     for href in delta.gone:
         files.pop(href, None)
     return files | {item.href: item.data for item in delta.items}
@@ -176,7 +182,9 @@ def _after(connection: CalendarConnection, delta: Delta) -> dict[str, str]:
 
 def _keep(connection: CalendarConnection, delta: Delta) -> None:
     items = connection.items
-    if delta.complete and not delta.unchanged:
+    if connection.read_at is None:
+        items.all().delete()
+    elif delta.complete and not delta.unchanged:
         items.exclude(href__in=[item.href for item in delta.items]).delete()
     elif delta.gone:
         items.filter(href__in=delta.gone).delete()

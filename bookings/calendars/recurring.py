@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import recurring_ical_events
 import x_wr_timezone
-from icalendar import Calendar, Component, vRecur
+from icalendar import Calendar, vRecur
 from icalendar.timezone import tzp
 
 from bookings.local_time import moment_at
@@ -33,6 +33,7 @@ _BY_PARTS = ("BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYHOUR"
 _OF_LONG_PERIODS = ("BYWEEKNO", "BYYEARDAY", "BYSETPOS")
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _A_DAY = timedelta(days=1)
+Part = Any  # a component; what its properties are is found out as it is read
 
 
 class Unreadable(DomainError):
@@ -48,7 +49,7 @@ class Entry:
     """All components of one UID: an event, its exceptions; or a list of busy periods."""
 
     uid: str
-    parts: tuple[Component, ...]
+    parts: tuple[Part, ...]
 
     @property
     def is_free_busy(self) -> bool:
@@ -88,7 +89,7 @@ def read(data: bytes | str) -> Read:
     if not found:
         raise Unreadable
     zone = next((named for each in found if (named := _zone_of(each))), None)
-    groups: dict[tuple[str, str], list[Component]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Part]] = defaultdict(list)
     skipped = 0
     for calendar in found:
         for part in _in_its_zone(calendar).subcomponents:
@@ -140,13 +141,13 @@ def shown(entry: Entry, *, zone: tzinfo) -> Window | None:
     return _window(entry.parts[0], zone)
 
 
-def _zone_of(calendar: Component) -> ZoneInfo | None:
+def _zone_of(calendar: Part) -> ZoneInfo | None:
     name = str(calendar.get("X-WR-TIMEZONE", ""))
     found = tzp.timezone(name) if name else None
     return found if isinstance(found, ZoneInfo) else None
 
 
-def _in_its_zone(calendar: Calendar) -> Component:
+def _in_its_zone(calendar: Calendar) -> Part:
     """Times in UTC of a file with a zone of its own repeat by that zone's clock."""
     if "X-WR-TIMEZONE" not in calendar:
         return calendar
@@ -156,7 +157,7 @@ def _in_its_zone(calendar: Calendar) -> Component:
         return calendar
 
 
-def _is_malformed(part: Component) -> bool:
+def _is_malformed(part: Part) -> bool:
     if part.name == "VFREEBUSY":
         return False
     try:
@@ -171,7 +172,7 @@ def _occurrences(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Window]
         for part in entry.parts:
             yield from _free_busy(part, zone)
         return
-    parts: Iterable[Component] = entry.parts
+    parts: Iterable[Part] = entry.parts
     if entry.recurs:
         parts = _repeated(entry, within, zone)
     for part in parts:
@@ -179,13 +180,13 @@ def _occurrences(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Window]
             yield window
 
 
-def _is_busy(part: Component) -> bool:
+def _is_busy(part: Part) -> bool:
     """A tentative event is busy; a cancelled or a transparent one is not."""
     transparent = str(part.get("TRANSP", "")).upper() == "TRANSPARENT"
     return not transparent and str(part.get("STATUS", "")).upper() != "CANCELLED"
 
 
-def _window(part: Component, zone: tzinfo) -> Window | None:
+def _window(part: Part, zone: tzinfo) -> Window | None:
     """From when to when, None for no time at all. Raises ValueError for one that ends too early."""
     starts = part["DTSTART"].dt
     if "DTEND" in part:
@@ -210,7 +211,7 @@ def moment(value: date | datetime, zone: tzinfo) -> datetime:
     return value.astimezone(UTC)
 
 
-def _free_busy(part: Component, zone: tzinfo) -> Iterator[Window]:
+def _free_busy(part: Part, zone: tzinfo) -> Iterator[Window]:
     listed = part.get("FREEBUSY", [])
     for each in listed if isinstance(listed, list) else [listed]:
         for period in getattr(each, "dts", None) or [each]:
@@ -230,7 +231,7 @@ def _period(period: Any) -> tuple[Any, Any]:
 # --- Recurrence, within bounds ------------------------------------------------------------------
 
 
-def _repeated(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Component]:
+def _repeated(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Part]:
     """Occurrences of a series near the window, at most one more than may be."""
     until, padding = within.end, timedelta(0)
     parts = [part.copy() for part in entry.parts]
@@ -251,12 +252,12 @@ def _repeated(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Component]
     return (part for part, _ in zip(found, range(MOST_OCCURRENCES + 1), strict=False))
 
 
-def _rules(part: Component) -> list[Any]:
+def _rules(part: Part) -> list[Any]:
     rules = part.get("RRULE", [])
     return rules if isinstance(rules, list) else [rules]
 
 
-def _bounded(part: Component, rule: Any, within: Window, zone: tzinfo) -> datetime:
+def _bounded(part: Part, rule: Any, within: Window, zone: tzinfo) -> datetime:
     """How far a rule may be followed. Raises ValueError for one that takes too many steps.
 
     One that repeats within the day and has begun long ago is begun anew near the window.
@@ -278,7 +279,7 @@ def _bounded(part: Component, rule: Any, within: Window, zone: tzinfo) -> dateti
     return max(begins, within.start) + timedelta(seconds=step * (MOST_OCCURRENCES + 1))
 
 
-def _reaching_in(part: Component, step: int, zone: tzinfo) -> int:
+def _reaching_in(part: Part, step: int, zone: tzinfo) -> int:
     """How many steps before the window may still reach into it."""
     window = _window(part, zone)
     lasts = window.duration.total_seconds() if window else 0
@@ -295,7 +296,7 @@ def _refuse_what_never_comes(rule: Any) -> None:
         raise ValueError("that day never comes")
 
 
-def _begin_later(part: Component, rule: Any, steps: int, step: int) -> None:
+def _begin_later(part: Part, rule: Any, steps: int, step: int) -> None:
     """Go on so many steps later, by the same count: exact where nothing but the step counts."""
     if any(name in rule for name in _BY_PARTS):
         raise ValueError("it takes too many steps")

@@ -11,10 +11,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import caldav
 from caldav.lib import error as caldav_errors
 from icalendar import Calendar
-from lxml import etree
 
 from bookings.calendars import client
 from bookings.calendars.delta import Delta, Item
@@ -81,7 +79,7 @@ def fetch(
     )
 
 
-def _listed(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
+def _listed(calendar: Any, token: str, until: float) -> _Listed:
     if token:
         try:
             return _since(calendar, token, until)
@@ -99,7 +97,7 @@ def _listed(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
         raise _unavailable(refused) from None
 
 
-def _since(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
+def _since(calendar: Any, token: str, until: float) -> _Listed:
     """What a sync-collection report says, page after page."""
     listed = _Listed(complete=not token)
     here = _path(str(calendar.url))
@@ -123,7 +121,7 @@ def _since(calendar: caldav.Calendar, token: str, until: float) -> _Listed:
     raise client.CalendarUnavailable("It has no end.")
 
 
-def _all(calendar: caldav.Calendar, until: float) -> _Listed:
+def _all(calendar: Any, until: float) -> _Listed:
     """Every file and its entity tag, from a server that keeps no tokens."""
     tree = _asked(calendar, "PROPFIND", _LIST, "1", until)
     listed = _Listed()
@@ -133,7 +131,7 @@ def _all(calendar: caldav.Calendar, until: float) -> _Listed:
     return listed
 
 
-def _got(calendar: caldav.Calendar, hrefs: list[str], until: float) -> Iterator[Item]:
+def _got(calendar: Any, hrefs: list[str], until: float) -> Iterator[Item]:
     """The files themselves, a hundred at a time; one that went meanwhile is left out."""
     for first in range(0, len(hrefs), _AT_ONCE):
         named = "".join(
@@ -159,13 +157,12 @@ def uid_of(data: str) -> str:
     return str(found[0].get("UID", ""))[:1000] if found else ""
 
 
-def _asked(calendar: caldav.Calendar, method: str, body: str, depth: str, until: float) -> Any:
+def _asked(calendar: Any, method: str, body: str, depth: str, until: float) -> Any:
     """One request and its multistatus. Raises _Refused with the status of another answer."""
     left = until - time.monotonic()
     if left <= 0:
         raise client.CalendarUnavailable("It took too long.")
     davclient = calendar.client
-    assert davclient is not None
     davclient.timeout = left
     headers = {"Depth": depth, "Content-Type": 'application/xml; charset="utf-8"'}
     body = f'<?xml version="1.0" encoding="utf-8"?>{body}'

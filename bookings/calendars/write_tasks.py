@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from bookings.calendars import writing
+from bookings.calendars import checking, connecting, writing
 from config.kernel import effects
 
 SWEEP_SECONDS = 8.0
@@ -29,3 +29,24 @@ def write(event_id: str) -> bool:
 def sweep() -> int:
     """What no kick told of, and what is to be tried again."""
     return writing.sweep(seconds=SWEEP_SECONDS)
+
+
+@shared_task(name="bookings.check_calendars")
+def check_due() -> int:
+    """Compare the calendars whose turn it is; each in a task of its own, since some may hang."""
+    found = checking.due()
+    for connection_id in found:
+        effects.kick(connecting.CHECK, str(connection_id))
+    for left in connecting.leaving():
+        effects.kick(connecting.LEAVE, str(left.pk))
+    return len(found)
+
+
+@shared_task(name=connecting.CHECK)
+def check(connection_id: str) -> bool:
+    return checking.check(UUID(connection_id)) is not None
+
+
+@shared_task(name=connecting.LEAVE)
+def leave(connection_id: str) -> bool:
+    return connecting.leave(UUID(connection_id))

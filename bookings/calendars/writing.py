@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import caldav
 from caldav.lib import error as caldav_errors
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -222,16 +221,16 @@ def _handed_over(leased: Leased, kind: str, found: _Stands) -> None:
         projecting.noticed(leased.row, kind, event if kind == "moved" else None)
 
 
-def _read(calendar: caldav.Calendar, href: str) -> _Stands:
+def _read(calendar: Any, href: str) -> _Stands:
     answer = calendar.client.request(href, "GET", "", {"Accept": "text/calendar"})
     if answer.status in {404, 410}:
         return _Stands(href)
     _refuse_unless(answer.status == 200, answer.status)
     file = Calendar.from_ical(answer.raw)
-    return _Stands(href, str(answer.headers.get("ETag", "")), file)  # type: ignore[arg-type]
+    return _Stands(href, str(answer.headers.get("ETag", "")), file)
 
 
-def _put(calendar: caldav.Calendar, leased: Leased, found: _Stands) -> _Stands | None:
+def _put(calendar: Any, leased: Leased, found: _Stands) -> _Stands | None:
     """Create or replace; None when it is not (any more) what was read."""
     assert leased.aim is not None
     headers = {"Content-Type": "text/calendar; charset=utf-8"}
@@ -248,7 +247,7 @@ def _put(calendar: caldav.Calendar, leased: Leased, found: _Stands) -> _Stands |
     return _Stands(found.href, answered) if answered else _read(calendar, found.href)
 
 
-def _removed(calendar: caldav.Calendar, found: _Stands) -> _Stands | None:
+def _removed(calendar: Any, found: _Stands) -> _Stands | None:
     """Nothing of ours stands there; None when it has changed since it was read."""
     if found.file is None:
         return _Stands()
@@ -263,7 +262,7 @@ def _removed(calendar: caldav.Calendar, found: _Stands) -> _Stands | None:
 
 
 def _asked(
-    calendar: caldav.Calendar, href: str, method: str, content: str, headers: dict[str, str]
+    calendar: Any, href: str, method: str, content: str, headers: dict[str, str]
 ) -> tuple[int, str]:
     """The status and the entity tag of an answer; a 403 about a rule of CalDAV's is a status."""
     try:
@@ -275,7 +274,7 @@ def _asked(
     return answer.status, str(answer.headers.get("ETag", ""))
 
 
-def _elsewhere(calendar: caldav.Calendar, row: CalendarEvent) -> str:
+def _elsewhere(calendar: Any, row: CalendarEvent) -> str:
     """Where our UID stands, if the server or somebody else has put it under another name."""
     for found in calendar.search(uid=row.uid, event=True):
         if str(found.icalendar_component.get("UID", "")) == row.uid:
@@ -361,8 +360,9 @@ def _needs_consent(leased: Leased, error: client.NeedsConsent) -> None:
 
 def needs_consent(connection: CalendarConnection, said: str) -> None:
     """Our credentials are refused: nothing is tried until somebody connects it again."""
-    found = CalendarConnection.objects.filter(pk=connection.pk, state="connected").update(
-        state="needs_consent", write_error=said[:500]
-    )
+    rows = CalendarConnection.objects.filter(pk=connection.pk)
+    # One that is being let go of cannot be asked any more: it is let go of as it is.
+    rows.filter(state="leaving").update(leaving_since=clock.now() - timedelta(days=2))
+    found = rows.filter(state="connected").update(state="needs_consent", write_error=said[:500])
     if found:
         log.warning("calendar %s needs consent", connection.pk)

@@ -125,6 +125,18 @@ class CalendarConnection(models.Model):
                 func=refuse("calendar_stays", "a calendar stays what and whose it is"),
             ),
             pgtrigger.Trigger(
+                name="other_address",
+                operation=pgtrigger.UpdateOf("url"),
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__url__df=pgtrigger.F("new__url")),
+                # What is known of the one calendar says nothing of another.
+                func="""
+                    NEW.sync_token = ''; NEW.etag = '';
+                    NEW.read_at = NULL; NEW.next_read_at = NULL;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(
                 name="marks_resources",
                 operation=pgtrigger.UpdateOf("state"),
                 when=pgtrigger.After,

@@ -176,6 +176,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
     },
+    "bookings-check-calendars": {
+        "task": "bookings.check_calendars",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 60},
+    },
     "bookings-read-calendars": {
         "task": "bookings.read_due_calendars",
         "schedule": timedelta(seconds=10),

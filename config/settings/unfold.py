@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Locations", "location_on", "bookings_location"),
                     _item("Categories", "category", "bookings_category"),
                     _item("Limits", "speed", "bookings_bookinglimit"),
+                    _item("Calendars", "calendar_month", "bookings_calendarconnection"),
                 ],
             },
             {

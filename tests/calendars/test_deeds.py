@@ -169,8 +169,9 @@ def test_a_busy_time_is_nobodys_to_edit(as_role: SignIn, booked: Connected) -> N
     assert owner.post(page, {"reason": "mine", "kind": "closure"}).status_code == 403
     gone = reverse("admin:bookings_block_delete", args=[block.pk])
     assert owner.post(gone, {"post": "yes"}).status_code == 403
-    assert "Busy in a connected calendar" not in owner.get(
-        reverse("admin:bookings_block_add")
-    ).content.decode()
+    assert (
+        "Busy in a connected calendar"
+        not in owner.get(reverse("admin:bookings_block_add")).content.decode()
+    )
     block.refresh_from_db()
     assert block.reason == "Busy in events"

@@ -114,6 +114,20 @@ def test_credentials_that_are_refused_stop_the_reading_and_block_still(radicale:
     assert reading.due() == []
 
 
+def test_another_address_is_another_calendar(radicale: Radicale) -> None:
+    calendar = reading_calendar(radicale, room := make_room())
+    confirm(hold(line(room, 9, 10)).booking)
+    calendar.write()
+    put(calendar, "a", tomorrow(12), tomorrow(13))
+    read(calendar.connection)
+    calendar.connection.url = calendar.user.calendar("another")
+    calendar.connection.save()
+    assert read(calendar.connection)
+    assert blocks(room) == []
+    assert not CalendarItem.objects.exists()
+    assert not CalendarTask.objects.exists()
+
+
 # --- Our own events -------------------------------------------------------------------------------
 
 

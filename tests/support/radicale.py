@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
@@ -135,7 +136,8 @@ class Radicale:
 
     def stored(self, calendar: str) -> Path:
         """The folder in which the server keeps a calendar."""
-        path = calendar.removeprefix(self.address).removeprefix(self.behind).strip("/")
+        path = calendar.removeprefix(self.address).removeprefix(self.behind)
+        path = unquote(path).strip("/")
         return self.folder / "collections" / "collection-root" / path
 
     # --- what goes wrong ------------------------------------------------------------------------
