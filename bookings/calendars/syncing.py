@@ -172,10 +172,9 @@ def _asked(calendar: Any, method: str, body: str, depth: str, until: float) -> A
         if error.status == 403:
             raise _Refused(403) from None
         raise
-    if answer.status != 207:
+    if answer.status != 207 or answer.tree is None:
         raise _Refused(answer.status)
-    tree = answer.tree
-    return etree.fromstring(answer.raw.encode()) if tree is None else tree
+    return answer.tree
 
 
 def _answers(tree: Any) -> Iterable[tuple[str, Any]]:

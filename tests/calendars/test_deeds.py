@@ -62,6 +62,7 @@ def test_accepting_moves_the_booking_to_where_its_event_is(
     assert not CalendarTask.objects.filter(closed_at=None).exists()
 
 
+@pytest.mark.long
 def test_where_it_cannot_be_had_nothing_moves(
     as_role: SignIn, booked: Connected, room: Resource
 ) -> None:
@@ -73,6 +74,7 @@ def test_where_it_cannot_be_had_nothing_moves(
     assert where(task) == ("confirmed", at(10), at(11), "")
 
 
+@pytest.mark.long
 def test_what_costs_more_is_held_and_asked_for_before_it_moves(
     as_role: SignIn, booked: Connected
 ) -> None:
@@ -102,6 +104,7 @@ def test_cancelling_gives_back_by_the_policy_and_takes_the_event_away(
     assert where(task)[0::3] == ("cancelled", "cancelled")
 
 
+@pytest.mark.long
 def test_restoring_writes_the_event_again(as_role: SignIn, booked: Connected) -> None:
     task = moved(booked)
     assert as_role("manager").post(url(task, "restore"), {}).status_code == 302
@@ -110,6 +113,7 @@ def test_restoring_writes_the_event_again(as_role: SignIn, booked: Connected) ->
     assert where(task) == ("confirmed", at(10), at(11), "restored")
 
 
+@pytest.mark.long
 def test_what_was_deleted_can_stay_deleted(as_role: SignIn, booked: Connected) -> None:
     (found,) = booked.events()
     booked.user.delete(found.href)
@@ -140,6 +144,7 @@ def test_the_first_screen_tells_of_tasks_and_of_calendars_that_are_not_read(
     assert "1 calendar not read" not in manager.get("/admin/").content.decode()
 
 
+@pytest.mark.long
 def test_tasks_of_another_workspace_are_not_there(
     as_role: SignIn, booked: Connected, radicale: Radicale
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_claim_reads_what_is_too_old_first_and_only_then(feed: Feed) -> None:
     assert len(feed.asked) == 2
 
 
+@pytest.mark.long
 def test_several_calendars_are_read_side_by_side(feed: Feed) -> None:
     room = make_room()
     other = make_room(workspace=room.workspace, location=room.location, category=room.category)
@@ -214,6 +215,7 @@ def test_paid_for_with_its_own_event_in_the_calendar_it_is_confirmed(
     assert len(feed.asked) == 2
 
 
+@pytest.mark.long
 def test_a_calendar_that_is_away_does_not_keep_anybody_from_paying(
     feed: Feed, sandbox: SandboxClient, settings
 ) -> None:

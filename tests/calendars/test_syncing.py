@@ -68,6 +68,7 @@ def test_a_token_that_is_refused_means_all_of_it_anew(radicale: Radicale, token:
     assert CalendarItem.objects.count() == 1
 
 
+@pytest.mark.long
 def test_a_server_without_tokens_is_compared_by_entity_tags(
     radicale: Radicale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_while_the_server_is_away_what_is_known_counts(radicale: Radicale) -> No
     assert calendar.connection.read_failing_since is None
 
 
+@pytest.mark.long
 def test_credentials_that_are_refused_stop_the_reading_and_block_still(radicale: Radicale) -> None:
     calendar = reading_calendar(radicale, room := make_room())
     put(calendar, "a", NINE, TEN)
@@ -114,6 +116,7 @@ def test_credentials_that_are_refused_stop_the_reading_and_block_still(radicale:
     assert reading.due() == []
 
 
+@pytest.mark.long
 def test_another_address_is_another_calendar(radicale: Radicale) -> None:
     calendar = reading_calendar(radicale, room := make_room())
     confirm(hold(line(room, 9, 10)).booking)
@@ -168,6 +171,7 @@ def test_an_event_deleted_outside_is_a_task_and_can_be_restored(booked: Connecte
     assert untouched(task)
 
 
+@pytest.mark.long
 def test_an_event_deleted_outside_can_be_left_deleted(booked: Connected) -> None:
     (found,) = booked.events()
     booked.user.delete(found.href)
@@ -200,6 +204,7 @@ def test_an_event_moved_outside_is_a_task_that_says_where_to(booked: Connected) 
     assert untouched(task)
 
 
+@pytest.mark.long
 def test_what_people_add_to_it_is_no_task(booked: Connected) -> None:
     (found,) = booked.events()
     file = Calendar.from_ical(booked.user.asked("GET", found.href).content)
@@ -209,6 +214,7 @@ def test_what_people_add_to_it_is_no_task(booked: Connected) -> None:
     assert not CalendarTask.objects.exists()
 
 
+@pytest.mark.long
 def test_what_we_ourselves_move_and_remove_is_no_task(booked: Connected) -> None:
     booking = booked.row().line.booking
     release(booking, CANCELLED)
@@ -218,6 +224,7 @@ def test_what_we_ourselves_move_and_remove_is_no_task(booked: Connected) -> None
     assert not CalendarTask.objects.exists()
 
 
+@pytest.mark.long
 def test_a_task_closes_when_its_booking_has_ended(booked: Connected) -> None:
     booked.move_outside(hours=3)
     read(booked.connection)
