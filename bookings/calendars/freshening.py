@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from bookings.rules import Rules
 from config.kernel import clock
 
 T = TypeVar("T")
+# A reading that was begun goes on for so long, though nobody waits for it any more.
+READING_SECONDS = 10.0
 _PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2)
 
 # Calendars that whoever stands by has tried to read; None where nobody does.
@@ -81,23 +83,23 @@ def refuse_stale(rules: Iterable[Rules]) -> None:
 
 
 def read_again(resource_ids: Iterable[UUID]) -> None:
-    """Read the calendars of these resources whatever their age, within the short time."""
-    refresh(set(_found(_OF_RESOURCES, list(resource_ids))))
+    """Read the calendars of these resources whatever their age, within the short time: what counts
+    is a reading that begins from now on."""
+    refresh(set(_found(_OF_RESOURCES, list(resource_ids))), not_before=clock.now())
 
 
-def refresh(connection_ids: set[UUID], *, seconds: float | None = None) -> None:
-    """Read calendars side by side, and wait for them no longer than `seconds` (by the settings).
+def refresh(connection_ids: set[UUID], *, not_before: datetime | None = None) -> None:
+    """Read calendars side by side, and wait no longer for them than the settings say.
 
-    One that somebody else is reading is waited for as well. What comes later is taken in all the
-    same, for whoever comes next. Must run outside of any transaction.
+    One that somebody else is reading is waited for, and read anew where that reading began before
+    `not_before`. What comes later is taken in all the same, for whoever comes next. Must run
+    outside of any transaction.
     """
     if not connection_ids or database.in_atomic_block:
         return
-    budget = settings.CALENDAR_REFRESH_SECONDS if seconds is None else seconds
-    until = time.monotonic() + budget
-    began = clock.now()
+    until = time.monotonic() + settings.CALENDAR_REFRESH_SECONDS
     database.close()  # who waits holds no database connection
-    threads = [_Reader(each, budget, until, began) for each in sorted(connection_ids)]
+    threads = [_Reader(each, until, not_before) for each in sorted(connection_ids)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -107,28 +109,29 @@ def refresh(connection_ids: set[UUID], *, seconds: float | None = None) -> None:
 class _Reader(threading.Thread):
     """Reads one calendar, or waits for somebody else who does."""
 
-    def __init__(self, connection_id: UUID, budget: float, until: float, began: datetime) -> None:
+    def __init__(self, connection_id: UUID, until: float, not_before: datetime | None) -> None:
         super().__init__(daemon=True, name=f"calendar-{connection_id}")
-        self._id, self._budget, self._until, self._began = connection_id, budget, until, began
+        self._id, self._until, self._not_before = connection_id, until, not_before
 
     def run(self) -> None:
         try:
-            if not reading.read(self._id, timeout_seconds=self._budget):
-                self._wait()
+            while not reading.read(self._id, timeout_seconds=READING_SECONDS):
+                if self._waited_enough():
+                    return
         finally:
             database.close()
 
-    def _wait(self) -> None:
-        """Until somebody's reading has ended: it is newer than our asking, or it failed."""
+    def _waited_enough(self) -> bool:
+        """Wait until nobody is reading it; whether nothing more is to be had from reading it."""
         for seconds in self._pauses():
-            row = CalendarConnection.objects.filter(pk=self._id).values_list(
-                "reading_until", "read_at"
-            )
-            reading_until, _ = row.first() or (None, None)
+            row = CalendarConnection.objects.get(pk=self._id)
             database.close()
-            if reading_until is None or reading_until <= self._began:
-                return
+            if row.reading_until is None or row.reading_until <= datetime.now(UTC):
+                known = self._not_before is None or (row.read_at and row.read_at > self._not_before)
+                is_away = row.read_failing_since is not None or row.state != row.State.CONNECTED
+                return bool(known or is_away)
             time.sleep(seconds)
+        return True
 
     def _pauses(self) -> Iterable[float]:
         turn = 0

@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from bookings import lock_objects
-from bookings.calendars import busy, client, feeds, outside, syncing
+from bookings.calendars import busy, client, feeds, outside, recurring, syncing
 from bookings.calendars.delta import Delta
 from bookings.models import Block, CalendarConnection, CalendarItem
 from config.kernel import clock
@@ -190,7 +190,13 @@ def _keep(connection: CalendarConnection, delta: Delta) -> None:
         items.filter(href__in=delta.gone).delete()
     CalendarItem.objects.bulk_create(
         [
-            CalendarItem(connection=connection, href=i.href, uid=i.uid, etag=i.etag, data=i.data)
+            CalendarItem(
+                connection=connection,
+                href=i.href,
+                uid=i.uid,
+                etag=i.etag,
+                data=recurring.bare(i.data),
+            )
             for i in delta.items
         ],
         update_conflicts=True,

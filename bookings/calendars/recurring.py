@@ -5,6 +5,7 @@ open: which entries are busy at all, in which zone a day or a floating time lies
 malformed hides the rest, and that no rule, however often it repeats, takes longer than it may.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ _BY_PARTS = ("BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYHOUR"
 _OF_LONG_PERIODS = ("BYWEEKNO", "BYYEARDAY", "BYSETPOS")
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _A_DAY = timedelta(days=1)
+_WORDS = frozenset({
+    "SUMMARY", "DESCRIPTION", "LOCATION", "ATTENDEE", "ORGANIZER", "CONTACT", "COMMENT", "ATTACH",
+    "URL", "CATEGORIES", "GEO", "X-ALT-DESC", "CONFERENCE", "X-WR-CALNAME", "X-WR-CALDESC",
+})  # fmt: skip
 Part = Any  # a component; what its properties are is found out as it is read
 
 
@@ -134,11 +139,23 @@ def busy(
     return Busy(merged(windows), skipped, cut)
 
 
-def shown(entry: Entry, *, zone: tzinfo) -> Window | None:
-    """When an event that does not recur is, transparent or not; None for another one."""
-    if entry.is_free_busy or len(entry.parts) != 1:
-        return None
-    return _window(entry.parts[0], zone)
+def bare(data: str) -> str:
+    """The same file without what it says in words: who, where, about what. That is nobody's here,
+    and nothing of it decides what is busy."""
+    kept, drops, depth = [], False, 0
+    for line in re.split(r"\r\n|\n|\r", data.rstrip()):
+        if line[:1] in (" ", "\t"):
+            if not drops:
+                kept.append(line)
+            continue
+        upper = line.upper()
+        depth += upper == "BEGIN:VALARM"
+        name = upper.partition(":")[0].partition(";")[0]
+        drops = depth > 0 or name in _WORDS
+        depth -= upper == "END:VALARM"
+        if not drops:
+            kept.append(line)
+    return "\r\n".join(kept) + "\r\n"
 
 
 def _zone_of(calendar: Part) -> ZoneInfo | None:

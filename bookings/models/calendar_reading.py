@@ -15,7 +15,8 @@ from members.models import Member, Workspace
 class CalendarItem(models.Model):
     """One file of a connected calendar as it was read last: all of an ICS address is one.
 
-    It is kept, since what recurs is followed further as days go by, without asking again.
+    It is kept, since what recurs is followed further as days go by, without asking again: times and
+    rules, without what it says in words.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

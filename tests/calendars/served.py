@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -36,6 +36,7 @@ class Feed:
 
 
 def at(start: datetime, end: datetime, uid: str = "", more: str = "") -> str:
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
     uid = uid or f"{start:%Y%m%dT%H%M}"
     lines = [f"UID:{uid}", f"DTSTART:{start:%Y%m%dT%H%M%SZ}", f"DTEND:{end:%Y%m%dT%H%M%SZ}", more]
     return "\r\n".join(line for line in lines if line)

@@ -102,7 +102,7 @@ def test_what_was_known_stays_when_it_cannot_be_read(
     elif trouble == "slow":
         feed.hang()
     elif trouble == "gone":
-        calendar.url = "http://127.0.0.1:9/"
+        calendar.url, known = "http://127.0.0.1:9/", None  # of that address nothing is known
         calendar.save()
     else:
         feed.status, feed.location = 302, "/calendar.ics"

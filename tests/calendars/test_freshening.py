@@ -8,16 +8,20 @@ from django.db import connection as database
 from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 
-from bookings.calendars import reading
+from bookings.calendars import freshening, reading
 from bookings.errors import SlotTaken
 from bookings.models import Block, CalendarConnection, Occupancy, Resource
+from bookings.remembered import remembered
+from bookings.selectors import rules_for
 from holds.claims import LineRequest
 from holds.models import Hold
 from payments import holding
+from tests.api.client import Api, claim
 from tests.calendars.served import Feed, aged, at, blocks, connected, read, serving
 from tests.core.support import hold, line, tomorrow
 from tests.core.threads import Aside, together
-from tests.factories import make_room
+from tests.factories import at as later
+from tests.factories import make_api_key, make_room
 from tests.money.support import (
     assert_never_charged,
     pay,
@@ -65,6 +69,21 @@ def test_a_claim_reads_what_is_too_old_first_and_only_then(feed: Feed) -> None:
     assert len(feed.asked) == 2
 
 
+def test_over_http_it_is_taken_and_what_is_remembered_of_it_forgotten(feed: Feed) -> None:
+    room = make_room()
+    calendar = connected(room, feed.url)
+    read(calendar)
+    _, secret = make_api_key(workspace=room.workspace)
+    rules = list(rules_for(workspace_id=room.workspace_id, resource_ids=[room.pk]).values())
+    assert len(remembered(rules=rules, start=later(8), end=later(12))[room.pk].free) == 1
+    feed.busy((later(10), later(11)))
+    aged(calendar)
+    answer = Api(secret).post("/holds", claim(room, 10))
+    assert (answer.status_code, answer.json()["code"]) == (409, "slot_taken")
+    assert len(remembered(rules=rules, start=later(8), end=later(12))[room.pk].free) == 2
+    assert not Hold.objects.exists()
+
+
 @pytest.mark.long
 def test_several_calendars_are_read_side_by_side(feed: Feed) -> None:
     room = make_room()
@@ -87,9 +106,10 @@ def test_of_a_crowd_one_reads_and_nobody_gets_what_is_busy(feed: Feed) -> None:
 
 
 def test_one_that_hangs_costs_a_short_while_once_and_what_is_known_counts(
-    feed: Feed, settings
+    feed: Feed, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CALENDAR_REFRESH_SECONDS = 0.2
+    monkeypatch.setattr(freshening, "READING_SECONDS", 0.5)
     room = make_room()
     calendar = connected(room, feed.url)
     feed.busy((NINE, TEN))
@@ -217,9 +237,10 @@ def test_paid_for_with_its_own_event_in_the_calendar_it_is_confirmed(
 
 @pytest.mark.long
 def test_a_calendar_that_is_away_does_not_keep_anybody_from_paying(
-    feed: Feed, sandbox: SandboxClient, settings
+    feed: Feed, sandbox: SandboxClient, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CALENDAR_REFRESH_SECONDS = 0.2
+    monkeypatch.setattr(freshening, "READING_SECONDS", 0.5)
     room = make_room()
     connected(room, feed.url)
     held = claimed(line(room, 9, 10))

@@ -228,3 +228,22 @@ def test_an_hourly_rule_of_long_ago_is_exact() -> None:
 def test_a_daily_rule_of_long_ago_goes_on() -> None:
     daily = "UID:a\nDTSTART:19900101T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY"
     assert len(found(daily).windows) == 31
+
+
+def test_what_is_kept_has_the_same_times_and_none_of_the_words() -> None:
+    file = ics(
+        CUSTOM,
+        "UID:a\nSUMMARY:Doctor\nDTSTART;TZID=Our Office:20270302T090000\nDURATION:PT1H\n"
+        "RRULE:FREQ=WEEKLY;COUNT=2\nDESCRIPTION;LANGUAGE=en:A long story\n that goes on\n"
+        "ATTENDEE:mailto:ana@example.test\nBEGIN:VALARM\nACTION:DISPLAY\nTRIGGER:-PT5M\n"
+        "DESCRIPTION:Now\nEND:VALARM\nTRANSP:OPAQUE",
+    )
+    kept = recurring.bare(file)
+    for word in ("Doctor", "story", "goes on", "ana@", "VALARM", "Now"):
+        assert word not in kept
+    assert "TRANSP:OPAQUE" in kept
+    before, after = (
+        recurring.busy(recurring.read(each), within=MARCH, zone=AUCKLAND) for each in (file, kept)
+    )
+    assert before == after
+    assert len(after.windows) == 2
