@@ -47,7 +47,8 @@ def calendars_of(connection: CalendarConnection) -> list[Choice]:
     with client.at(url, given) as opened:
         found = opened.get_calendars()
         choices = [
-            Choice(client.absolute(url, str(each.url)), str(each.get_display_name() or "")) for each in found
+            Choice(client.absolute(url, str(each.url)), str(each.get_display_name() or ""))
+            for each in found
         ]
     if not choices:
         raise client.CalendarUnavailable("There is no calendar at this address.")
