@@ -1,4 +1,4 @@
-"""Comparing a connected calendar with our bookings: the sweep that proves it (ADR 9).
+"""Comparing a connected calendar with our bookings: the sweep that proves it (ADR 10).
 
 It lists what stands there under our UIDs, over all of the time that can be booked, and compares
 that with what bookings say. It writes nothing itself: what differs is marked, and whoever writes

@@ -1,7 +1,7 @@
 """What a calendar is to show of a line: read from the booking whenever it is written or compared.
 
 An event is a projection. Nothing of it is kept but what was written last and what may have arrived
-besides, so that a change made by somebody else can be told from our own (ADR 9).
+besides, so that a change made by somebody else can be told from our own (ADR 10).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Making a calendar equal our truth, one event at a time (ADR 9).
+"""Making a calendar equal our truth, one event at a time (ADR 10).
 
 A row is leased in one transaction, which also reads the truth and writes down what is about to be
 sent; the calendar is asked and written outside of any; the outcome stands in another. Every request

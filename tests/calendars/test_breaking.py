@@ -12,6 +12,7 @@ from bookings.models import CalendarConnection, CalendarEvent
 from tests.calendars.any_order import in_any_order
 from tests.calendars.support import STAFF, Connected, confirm, connect, release
 from tests.core.support import hold, line
+from tests.core.threads import together
 from tests.factories import make_room
 from tests.support.radicale import Radicale
 
@@ -195,6 +196,61 @@ def test_a_late_worker_changes_nothing(radicale: Radicale) -> None:
     (event,) = calendar.events()
     assert event.status == "CONFIRMED"
     assert calendar.row().written_version == calendar.row().wanted_version
+
+
+def test_control_unconditional_requests_would_undo_what_came_later(
+    radicale: Radicale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same late worker, whose request asks for nothing: the booking is tentative again."""
+    calendar = connect(radicale, room := make_room())
+    held = hold(line(room))
+    late = writing.lease(calendar.row().pk)
+    assert late is not None
+    CalendarEvent.objects.update(leased_until=datetime.now(UTC) - timedelta(seconds=1))
+    confirm(held.booking)
+    calendar.write()
+    asked = writing._asked
+    monkeypatch.setattr(writing, "_asked", lambda *given: asked(*given[:4], {}))
+    writing._made(late)
+    (event,) = calendar.events()
+    assert event.status == "TENTATIVE"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_on_one_event_write_it_once(radicale: Radicale) -> None:
+    calendar = connect(radicale, room := make_room())
+    hold(line(room))
+    row_id = calendar.row().pk
+    radicale.front.asked.clear()
+    said = together([lambda: writing.write(row_id)] * 4)
+    assert sorted(map(bool, said)) == [False, False, False, True]
+    assert radicale.front.methods() == ["PUT"]
+    calendar.assert_equal()
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+def test_workers_and_bookings_at_once(radicale: Radicale) -> None:
+    """Writers sweep without a pause while holds are confirmed and released under them."""
+    calendar = connect(radicale, room := make_room())
+
+    def lives(hour: int) -> bool:
+        for turn in range(3):
+            booking = hold(line(room, hour, hour + 1)).booking
+            if turn == 2 and hour % 2:
+                confirm(booking)
+            else:
+                release(booking)
+        return True
+
+    works = [lambda hour=hour: lives(hour) for hour in range(6, 14)]
+    works += [lambda: bool(writing.sweep(seconds=3)) for _ in range(3)]
+    said = together(works)
+    assert not [each for each in said if isinstance(each, Exception)]
+    calendar.write()
+    calendar.assert_equal()
+    assert len(calendar.events()) == 4
+    assert not CalendarEvent.objects.exclude(outside_kind="").exists()
 
 
 def test_what_changes_while_it_is_written_is_written_again(radicale: Radicale) -> None:

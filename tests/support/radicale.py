@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,7 @@ import requests
 from icalendar import Calendar, Event
 
 from config.embedded import ports
+from config.embedded.run import Run
 from tests.servers import servers
 from tests.support.oauth import OAuth
 from tests.support.radicale_front import Front, Handler
@@ -108,8 +110,9 @@ class User:
 
 @dataclass
 class Radicale:
-    """The server process and the front before it."""
+    """The server process, which ends with the run, and the front before it."""
 
+    run: Run
     folder: Path
     port: int
     front: Front
@@ -154,7 +157,7 @@ class Radicale:
         if self.process is not None:
             return
         self.process = subprocess.Popen(
-            servers().run.guarded(_command(self)), stdin=subprocess.DEVNULL,
+            self.run.guarded(_command(self)), stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("ab"),
         )  # fmt: skip
         deadline = time.monotonic() + 30
@@ -207,14 +210,14 @@ def _front(port: int) -> tuple[Front, OAuth, ThreadingHTTPServer]:
     return front, oauth, server
 
 
-@pytest.fixture(scope="session")
-def radicale_server() -> Iterator[Radicale]:
-    """One server for the session; `radicale` is how tests have it."""
+@contextmanager
+def serving(run: Run) -> Iterator[Radicale]:
+    """A server and its front, gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="surehold-radicale-"))
     (folder / "users").touch()
     port = ports.choose(None, frozenset())
     front, oauth, listening = _front(port)
-    server = Radicale(folder, port, front, oauth)
+    server = Radicale(run, folder, port, front, oauth)
     oauth.users = server.users
     try:
         server.start()
@@ -223,6 +226,13 @@ def radicale_server() -> Iterator[Radicale]:
         listening.shutdown()
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def radicale_server() -> Iterator[Radicale]:
+    """One server for the session; `radicale` is how tests have it."""
+    with serving(servers().run) as server:
+        yield server
 
 
 @pytest.fixture
