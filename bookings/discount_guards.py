@@ -101,3 +101,18 @@ booking_uses_again = pgtrigger.Trigger(
         RETURN NEW;
     """,
 )
+
+resource_belongs = deferred(
+    "belongs",
+    f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_discount d JOIN bookings_resource r
+              ON r.workspace_id = d.workspace_id
+            WHERE d.id = NEW.discount_id AND r.id = NEW.resource_id
+        ) THEN
+            {refuse("discount_within_workspace", "a discount is for its workspace''s resources")}
+        END IF;
+        RETURN NULL;
+    """,
+    pgtrigger.Insert | pgtrigger.Update,
+)

@@ -15,7 +15,7 @@ def moment_at(zone: ZoneInfo, day: date, local: time) -> datetime:
     moment = named.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == named.replace(tzinfo=None):
         return moment
-    return _jump(zone, named.replace(fold=1).astimezone(UTC), moment)
+    return jump_between(zone, named.replace(fold=1).astimezone(UTC), moment)
 
 
 def repeated(moment: datetime, zone: ZoneInfo) -> str:
@@ -56,8 +56,8 @@ def _offset(offset: timedelta) -> str:
     return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
 
 
-def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The second between two moments at which the zone's clocks jump: no local time names it."""
+def jump_between(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The second between two moments at which the zone's clocks jump; the later if they do not."""
     offset = after.astimezone(zone).utcoffset()
     while after - before > _SECOND:
         middle = (before + (after - before) / 2).replace(microsecond=0)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from bookings.local_time import jump_between
 from bookings.prices import Price, counting
 from bookings.windows import Window
 
@@ -78,13 +79,5 @@ def _cuts_of_day(zone: ZoneInfo, day: date, times: frozenset[time]) -> tuple[dat
 
 def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> Iterator[datetime]:
     """The moment at which the zone's clocks jump between two others, if they do."""
-    offset = after.astimezone(zone).utcoffset()
-    if before.astimezone(zone).utcoffset() == offset:
-        return
-    while after - before > timedelta(seconds=1):
-        middle = (before + (after - before) / 2).replace(microsecond=0)
-        if middle.astimezone(zone).utcoffset() == offset:
-            after = middle
-        else:
-            before = middle
-    yield after
+    if before.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
+        yield jump_between(zone, before, after)

@@ -18,6 +18,7 @@ from bookings.add_ons import required
 from bookings.availability import availability
 from bookings.checks import broken_rules
 from bookings.days import Days
+from bookings.local_time import is_skipped
 from bookings.parts import Known, Part, first_taken
 from bookings.pricing import quote, quote_add_on
 from bookings.rules import Rules, Window
@@ -227,9 +228,9 @@ def _until(said: str, first: datetime, zone: ZoneInfo) -> datetime:
 
 def _window(local: datetime, duration: timedelta, zone: ZoneInfo) -> Window | None:
     """None for a local time that the clocks skip; the first coming of one that comes twice."""
-    start = local.replace(tzinfo=zone).astimezone(UTC)
-    if start.astimezone(zone).replace(tzinfo=None) != local:
+    if is_skipped(zone, local):
         return None
+    start = local.replace(tzinfo=zone).astimezone(UTC)
     return Window(start, start + duration)
 
 

@@ -25,6 +25,7 @@ from config.kernel import clock, rows
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
 from config.kernel.locks import require_transaction
+from config.kernel.money import Money
 from holds import ending
 from holds.claims import Claimant, LineRequest
 from holds.lock_objects import lock_hold
@@ -32,6 +33,7 @@ from holds.models import Hold
 from holds.parts import with_required
 from holds.pricing import groups_of_claimant
 from payments import cancelling, holding
+from payments.errors import RefundChanged
 from payments.models import Due
 
 # However soon an occurrence begins, so much time there is to pay for it.
@@ -106,11 +108,33 @@ def rest_of(booking: Booking) -> list[Booking]:
     return list(rest.select_related("workspace").order_by("starts_at"))
 
 
-def cancel_rest(booking: Booking, *, actor: Actor) -> list[tuple[Booking, DomainError]]:
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A booking and all later ones of its series, with what cancelling gives back of each."""
+
+    each: list[tuple[Booking, cancelling.Preview]]
+    given_back: Money
+
+
+def preview_rest(booking: Booking) -> Rest:
+    """What cancelling the rest of a series would give back now; nothing is changed."""
+    each = [(one, cancelling.preview(one)) for one in rest_of(booking)]
+    total = sum(told.given_back.amount_minor for _, told in each)
+    return Rest(each, Money(total, booking.currency))
+
+
+def cancel_rest(
+    booking: Booking, *, actor: Actor, expects_minor: int
+) -> list[tuple[Booking, DomainError]]:
     """Cancel a booking and all later ones of its series, each by itself and by the policy.
 
-    Returns those that could not be cancelled, and why: the others are.
+    `expects_minor` is what was shown as given back in all: RefundChanged (409) when that is no
+    longer so, and nothing is cancelled. Returns those that could not be cancelled, and why: the
+    others are.
     """
+    told = preview_rest(booking).given_back
+    if told.amount_minor != expects_minor:
+        raise RefundChanged(given_back_minor=told.amount_minor)
     failed = []
     for each in rest_of(booking):
         try:

@@ -1,5 +1,6 @@
 """Cancelling a part of one's booking, with the money shown to the cent before."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,10 +14,9 @@ from bookings.states import CONFIRMED
 from bookings.words import booking_policy_texts
 from config.kernel import clock
 from config.kernel.errors import InvalidInput
-from config.kernel.money import Money
 from members.idempotency import Answer
 from members.pages import actor_of, private, says_what_happened, see_other, submitted
-from payments import cancelling, dropping, series
+from payments import dropping, series
 from payments.by_link import booking_by_link
 from payments.errors import PaymentInProgress, RefundChanged
 from payments.holding import placed
@@ -63,10 +63,7 @@ def _positions(request: HttpRequest, booking: Booking) -> list[int] | None:
 
 
 def _cancelled(request: HttpRequest, booking: Booking, positions: list[int]) -> Answer:
-    try:
-        expects = int(request.POST.get("expects", ""))
-    except ValueError:
-        raise InvalidInput("This form is damaged. Load the page again.", field="expects") from None
+    expects = _expected(request)
 
     def work() -> Answer:
         dropping.cancel_own_lines(
@@ -79,6 +76,14 @@ def _cancelled(request: HttpRequest, booking: Booking, positions: list[int]) -> 
 
     asked = {"booking": str(booking.pk), "lines": positions, "expects": expects}
     return placed(lambda: submitted(request, "pages.cancel_lines", asked, work))
+
+
+def _expected(request: HttpRequest) -> int:
+    """What the form showed as given back, in minor units."""
+    try:
+        return int(request.POST.get("expects", ""))
+    except ValueError:
+        raise InvalidInput("This form is damaged. Load the page again.", field="expects") from None
 
 
 def _ask(
@@ -122,23 +127,48 @@ def cancel_rest(request: HttpRequest, token: str) -> HttpResponse:
     bookings = series.rest_of(booking)
     if len(bookings) < 2:
         return see_other(_lines_to_come(booking, token))
-    failed: list[Any] = []
-    if request.method == "POST":
-        failed = series.cancel_rest(booking, actor=actor_of(request))
-        if not failed:
-            return see_other(manage_url)
-    rest = [(each, cancelling.preview(each)) for each in series.rest_of(booking)]
+    if request.method != "POST":
+        return _ask_rest(request, booking, token)
+    answer = _rest_cancelled(request, booking)
+    if answer.status < 400:
+        failed = answer.body["failed"]
+        return _ask_rest(request, booking, token, failed) if failed else see_other(manage_url)
+    return _ask_rest(request, booking, token, problem=answer.body)
+
+
+def _rest_cancelled(request: HttpRequest, booking: Booking) -> Answer:
+    """Each by itself, since each may call Stripe: a repeat finds those that are cancelled so."""
+    expects = _expected(request)
+
+    def work() -> Answer:
+        failed = series.cancel_rest(booking, actor=actor_of(request), expects_minor=expects)
+        return Answer(200, {"failed": [[str(each.pk), error.message] for each, error in failed]})
+
+    asked = {"booking": str(booking.pk), "expects": expects}
+    return submitted(request, "pages.cancel_rest", asked, work, calls_out=True)
+
+
+def _ask_rest(
+    request: HttpRequest,
+    booking: Booking,
+    token: str,
+    failed: Sequence[Sequence[str]] = (),
+    problem: dict[str, Any] | None = None,
+) -> HttpResponse:
+    told = series.preview_rest(booking)
+    why = {each[0]: each[1] for each in failed}
     words = {
         "workspace": booking.workspace,
         "booking": booking,
         "zone": booking.workspace.timezone,
         "token": token,
-        "rest": rest,
-        "failed": failed,
-        "back": Money(sum(told.given_back.amount_minor for _, told in rest), booking.currency),
+        "rest": told.each,
+        "failed": [(each, why[str(each.pk)]) for each, _ in told.each if str(each.pk) in why],
+        "back": told.given_back,
+        "problem": problem,
         "slim": True,
     }
-    status = 409 if failed else 200
+    status = problem["status"] if problem else 409 if failed else 200
     return render(request, "payments/cancel_rest.html", words, status=status)
 
 

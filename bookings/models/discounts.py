@@ -112,3 +112,11 @@ class DiscountUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.discount} for {self.booking}"
+
+
+class DiscountResource(Discount.resources.through):  # type: ignore[name-defined]
+    """For which resources a discount is: of its own workspace only (INV-9)."""
+
+    class Meta:
+        proxy = True
+        triggers = [discount_guards.resource_belongs]

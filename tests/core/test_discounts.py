@@ -134,6 +134,13 @@ def test_a_code_that_cannot_be_used_is_refused_naming_its_field(columns, error):
     assert not DiscountUse.objects.exists()
 
 
+def test_a_code_is_never_for_another_workspaces_resources():
+    code_for(make_room()).resources.add(make_room())
+    with pytest.raises(IntegrityError) as caught:
+        connection.check_constraints()
+    assert caught.value.__cause__.diag.constraint_name == "discount_within_workspace"
+
+
 def test_a_code_of_another_workspace_or_for_other_resources_is_refused():
     room = make_room()
     code_for(make_room(), "elsewhere")

@@ -244,7 +244,7 @@ def test_lines_of_a_held_series_cannot_be_given_up_before_they_are_paid() -> Non
 def test_the_rest_is_cancelled_and_what_is_before_it_stands() -> None:
     first, second, third = each_of()
     assert series.rest_of(second) == [second, third]
-    assert series.cancel_rest(second, actor=ANA) == []
+    assert series.cancel_rest(second, actor=ANA, expects_minor=0) == []
     states = [Booking.objects.get(pk=b.pk).state for b in (first, second, third)]
     assert states == ["confirmed", "cancelled", "cancelled"]
     assert [seen_of(owed(b).pk) for b in (first, second, third)] == [None] * 3
@@ -255,7 +255,7 @@ def test_one_that_cannot_be_cancelled_is_told_and_the_others_are() -> None:
     begun = clock.now() - timedelta(minutes=1)
     Booking.objects.filter(pk=first.pk).update(starts_at=begun)
     first.refresh_from_db()
-    ((failed, error),) = series.cancel_rest(first, actor=ANA)
+    ((failed, error),) = series.cancel_rest(first, actor=ANA, expects_minor=0)
     assert (failed, error.code) == (first, "too_late_to_cancel")
     states = [Booking.objects.get(pk=b.pk).state for b in (first, second, third)]
     assert states == ["confirmed", "cancelled", "cancelled"]

@@ -100,7 +100,15 @@ def test_times_that_are_paid_each_are_booked_with_a_name(client: Client) -> None
     ask = client.get(reverse("payments:cancel_rest", args=[manage_token(first)]))
     assert "Cancel 3 times" in text(ask)
     form = next(form for form in forms(ask) if any("Cancelling…" in str(b) for b in form.buttons))
-    assert client.post(ask.request["PATH_INFO"], form.fields).status_code == 303
+    path = ask.request["PATH_INFO"]
+    changed = client.post(path, {**form.fields, "expects": "4500"})
+    assert (changed.status_code, "has changed" in text(changed)) == (409, True)
+    assert client.post(path, {**form.fields, "request_id": "forged"}).status_code == 400
+    assert not Booking.objects.filter(state="cancelled").exists()
+    again = next(
+        f for f in forms(client.get(path)) if any("Cancelling…" in str(b) for b in f.buttons)
+    )
+    assert client.post(path, again.fields).status_code == 303
     assert Booking.objects.filter(state="cancelled").count() == 3
 
 
