@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bookings', '0015_calendars'),
+        ('bookings', '0002_discounts_within_workspace'),
         ('members', '0010_calendar_flags'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
