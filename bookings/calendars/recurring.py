@@ -14,7 +14,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import recurring_ical_events
-import x_wr_timezone
 from icalendar import Calendar, vRecur
 from icalendar.timezone import tzp
 
@@ -55,6 +54,7 @@ class Entry:
 
     uid: str
     parts: tuple[Part, ...]
+    zone_name: str = ""
 
     @property
     def is_free_busy(self) -> bool:
@@ -93,11 +93,11 @@ def read(data: bytes | str) -> Read:
     found = [each for each in calendars if each.name == "VCALENDAR"]
     if not found:
         raise Unreadable
-    zone = next((named for each in found if (named := _zone_of(each))), None)
+    zone = next((each for each in map(_zone_of, found) if each), None)
     groups: dict[tuple[str, str], list[Part]] = defaultdict(list)
     skipped = 0
     for calendar in found:
-        for part in _in_its_zone(calendar).subcomponents:
+        for part in calendar.subcomponents:
             if part.name not in {"VEVENT", "VFREEBUSY"}:
                 continue
             if _is_malformed(part):
@@ -105,7 +105,8 @@ def read(data: bytes | str) -> Read:
                 continue
             uid = str(part.get("UID", "")) or f"-{len(groups)}"
             groups[part.name, uid].append(part)
-    entries = tuple(Entry(uid, tuple(parts)) for (_, uid), parts in groups.items())
+    named = zone.key if zone else ""
+    entries = tuple(Entry(uid, tuple(parts), named) for (_, uid), parts in groups.items())
     return Read(entries, zone, skipped)
 
 
@@ -162,16 +163,6 @@ def _zone_of(calendar: Part) -> ZoneInfo | None:
     name = str(calendar.get("X-WR-TIMEZONE", ""))
     found = tzp.timezone(name) if name else None
     return found if isinstance(found, ZoneInfo) else None
-
-
-def _in_its_zone(calendar: Calendar) -> Part:
-    """Times in UTC of a file with a zone of its own repeat by that zone's clock."""
-    if "X-WR-TIMEZONE" not in calendar:
-        return calendar
-    try:
-        return x_wr_timezone.to_standard(calendar)
-    except Exception:  # what it cannot rewrite is read as it stands
-        return calendar
 
 
 def _is_malformed(part: Part) -> bool:
@@ -259,6 +250,8 @@ def _repeated(entry: Entry, within: Window, zone: tzinfo) -> Iterator[Part]:
     calendar = Calendar()
     calendar.add("prodid", "-//Surehold//Busy//EN")
     calendar.add("version", "2.0")
+    if entry.zone_name:  # times in UTC of a file with a zone of its own repeat by that zone's clock
+        calendar.add("X-WR-TIMEZONE", entry.zone_name)
     for part in parts:
         calendar.add_component(part)
     # Days and floating times are compared as if in UTC: a day more on both sides holds them all.

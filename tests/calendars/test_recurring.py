@@ -91,6 +91,13 @@ def test_a_series_repeats_by_its_own_clock() -> None:
     ]  # fmt: skip
 
 
+def test_times_in_utc_repeat_by_the_clock_of_a_zone_that_the_file_names() -> None:
+    weekly = "UID:a\nDTSTART:20270308T080000Z\nDURATION:PT1H\nRRULE:FREQ=WEEKLY"
+    assert told(weekly)[-1] == "29 08:00-09:00"
+    assert told(weekly, head="X-WR-TIMEZONE:Europe/Berlin")[-1] == "29 07:00-08:00"
+    assert told(weekly, head="X-WR-TIMEZONE:Nowhere")[-1] == "29 08:00-09:00"
+
+
 def test_a_series_without_some_days_and_with_another() -> None:
     series = (
         "UID:a\nDTSTART:20270302T090000Z\nDTEND:20270302T100000Z\nRRULE:FREQ=DAILY;COUNT=4\n"
