@@ -86,6 +86,7 @@ def test_what_costs_more_is_held_and_asked_for_before_it_moves(
     assert outside.tidy() == 0
 
 
+@pytest.mark.long
 def test_cancelling_gives_back_by_the_policy_and_takes_the_event_away(
     as_role: SignIn, booked: Connected
 ) -> None:

@@ -133,6 +133,7 @@ def _failed(calendar: CalendarConnection) -> None:
         pass
 
 
+@pytest.mark.long
 def test_nobody_reads_within_a_transaction_or_without_somebody_standing_by(feed: Feed) -> None:
     room = make_room()
     connected(room, feed.url)
@@ -219,6 +220,7 @@ def test_paid_for_and_busy_since_it_is_voided_and_never_charged(
     assert settle(checkout) == "repeated"
 
 
+@pytest.mark.long
 def test_paid_for_with_its_own_event_in_the_calendar_it_is_confirmed(
     feed: Feed, sandbox: SandboxClient
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_server_without_tokens_is_compared_by_entity_tags(
     assert calendar.connection.sync_token == ""
 
 
+@pytest.mark.long
 def test_while_the_server_is_away_what_is_known_counts(radicale: Radicale) -> None:
     calendar = reading_calendar(radicale, room := make_room())
     put(calendar, "a", NINE, TEN)
