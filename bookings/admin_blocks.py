@@ -186,6 +186,18 @@ class BlockAdmin(ScopedAdmin):
     def quantity_shown(self, block: Block) -> str:
         return "all of it" if block.resource.is_exclusive else str(block.quantity)
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_of_calendar(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_of_calendar(obj)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Busy times come from calendars, and from nobody else."""
+        if db_field.name == "kind":
+            kwargs["choices"] = [c for c in Block.Kind.choices if c[0] != Block.Kind.CALENDAR]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
     def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         if obj is None:
             kwargs["form"] = type("BlockForm", (BlockForm,), {"access": access_of(request)})
@@ -213,6 +225,10 @@ class BlockAdmin(ScopedAdmin):
             messages.success(request, f"{len(blocks)} resources are closed for that time.")
         if under:
             messages.warning(request, _lies_over(under))
+
+
+def _is_of_calendar(block: Any) -> bool:
+    return isinstance(block, Block) and block.kind == Block.Kind.CALENDAR
 
 
 def _links(bookings: Sequence[Booking]) -> SafeString:

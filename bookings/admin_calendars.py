@@ -9,9 +9,10 @@ from django.urls import path, reverse
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
-from bookings.calendars import connecting, google
+from bookings.calendars import ages, connecting, google
 from bookings.links import absolute
 from bookings.models import CalendarConnection, ConnectedResource
+from config.kernel import clock
 from config.kernel.errors import DomainError
 from members.admin_scope import MANAGER, ScopedAdmin, ScopedInline, access_of
 from members.admin_words import Deed, OptionalReasonForm, ask_then_do, said_moment
@@ -69,12 +70,14 @@ class _ChoiceForm(OptionalReasonForm):
 class CalendarConnectionAdmin(ScopedAdmin):
     form = ConnectionForm
     inlines = (ConnectedResourceInline,)
-    list_display = ("name", "kind", "owner", "how_it_stands", "checked", "workspace")
+    list_display = (
+        "name", "kind", "owner", "how_it_stands", "busy_times", "checked", "workspace",
+    )  # fmt: skip
     list_select_related = ("workspace", "owner")
     list_filter = ("state", "kind")
     search_fields = ("name", "username")
     actions_detail = ("choose_calendar", "consent", "check_now", "disconnect")
-    readonly_fields = ("how_it_stands", "written", "checked")
+    readonly_fields = ("how_it_stands", "busy_times", "written", "checked")
     fieldsets: Any = (
         (None, {"fields": ("workspace", "name", "owner", "kind")}),
         (
@@ -85,7 +88,7 @@ class CalendarConnectionAdmin(ScopedAdmin):
                 "password. Google: the calendar's id as the name. ICS: only the address.",
             },
         ),
-        ("Busy times", {"fields": ("max_age_seconds",)}),
+        ("Busy times", {"fields": ("max_age_seconds", "busy_times")}),
         ("How it stands", {"fields": ("how_it_stands", "written", "checked")}),
     )
 
@@ -100,6 +103,10 @@ class CalendarConnectionAdmin(ScopedAdmin):
             since = said_moment(connection.write_failing_since, connection.workspace.timezone)
             return f"{said}, but away since {since}: {connection.write_error}"
         return f"{said}. {connection.write_error}".strip().removesuffix(".")
+
+    @display(description="busy times")
+    def busy_times(self, connection: CalendarConnection) -> str:
+        return ages.said(connection, clock.now())
 
     @display(description="last written")
     def written(self, connection: CalendarConnection) -> str:

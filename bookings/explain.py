@@ -19,8 +19,8 @@ _IN_THE_WAY = """
       AND o.during && %(range)s::tstzrange
       AND o.released_at IS NULL AND (o.lapses_at IS NULL OR o.lapses_at > clock_timestamp())
     UNION ALL
-    SELECT 'block', NULL, '', '', NULL, lower(during), upper(during), quantity, reason,
-           lower(during), upper(during)
+    SELECT CASE kind WHEN 'calendar' THEN kind ELSE 'block' END, NULL, '', '', NULL,
+           lower(during), upper(during), quantity, reason, lower(during), upper(during)
     FROM bookings_block WHERE resource_id = %(id)s AND during && %(range)s::tstzrange
     ORDER BY 6
 """
@@ -81,6 +81,8 @@ def _fits(rules: Rules, found: list[tuple], quantity: int) -> bool:
 
 def _reason(row: tuple, window: Window) -> Reason:
     kind, booking_id, reference, state, lapses_at, start, end, _, why, *_ = row
+    if kind == "calendar":
+        return Reason("block", f"{why}.", start, end)
     if kind == "block":
         return Reason("block", f"Blocked: {why}.", start, end)
     if not window.overlaps(Window(start, end)):

@@ -140,6 +140,45 @@ block_guard = pgtrigger.Trigger(
     """,
 )
 
+# A busy time says nothing of how many units: calendars block what is exclusive, and stay with it.
+block_of_calendar = pgtrigger.Trigger(
+    name="of_calendar",
+    operation=pgtrigger.Insert | pgtrigger.UpdateOf("resource_id", "connected_id"),
+    when=pgtrigger.Before,
+    condition=pgtrigger.Q(new__connected__isnull=False),
+    func=f"""
+        IF NOT EXISTS (
+            SELECT 1 FROM bookings_connectedresource c
+            JOIN bookings_resource r ON r.id = c.resource_id
+            WHERE c.id = NEW.connected_id AND c.reads AND c.resource_id = NEW.resource_id
+              AND r.mode = 'exclusive'
+        ) THEN
+            {refuse("block_of_its_calendar", "a busy time blocks what its calendar is read for")}
+        END IF;
+        RETURN NEW;
+    """,
+)
+
+# A row that is saved from an older reading does not undo the mark.
+resource_reads_calendars = pgtrigger.Trigger(
+    name="reads_calendars",
+    operation=pgtrigger.UpdateOf("reads_calendars", "mode"),
+    when=pgtrigger.Before,
+    func=f"""
+        NEW.reads_calendars = EXISTS (
+            SELECT 1 FROM bookings_connectedresource c
+            JOIN bookings_calendarconnection k ON k.id = c.connection_id
+            WHERE c.resource_id = NEW.id AND c.reads AND k.state NOT IN ('leaving', 'disconnected')
+        );
+        IF NEW.mode <> 'exclusive' AND NEW.mode <> OLD.mode AND EXISTS (
+            SELECT 1 FROM bookings_connectedresource c WHERE c.resource_id = NEW.id AND c.reads
+        ) THEN
+            {refuse("resource_reads_calendars", "a calendar blocks what is exclusive")}
+        END IF;
+        RETURN NEW;
+    """,
+)
+
 # --- INV-10: a booking's state and its occupancies agree when the transaction commits -----------
 
 # A line that was moved may stand on several occupancies; together they cover it throughout: the

@@ -56,6 +56,7 @@ class Rules:
     offers: tuple[Offer, ...] = ()
     seen_by: SeenBy = EVERYBODY
     approval_ttl_seconds: int | None = None
+    reads_calendars: bool = False
 
     def __post_init__(self) -> None:
         """Where days count, step and durations by the clock are those of days."""

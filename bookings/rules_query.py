@@ -26,7 +26,8 @@ RULES_SQL = f"""
            coalesce(r.cancel_partial_percent, w.cancel_partial_percent),
            coalesce(r.cancel_fee_minor, w.cancel_fee_minor),{HOURS_SQL},{PRICES_SQL},{DAYS_SQL},
            r.horizon_opens_at,{OFFERS_SQL},{SEEN_BY_SQL},
-           CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END
+           CASE WHEN r.needs_approval THEN r.approval_ttl_seconds END,
+           r.reads_calendars
     FROM bookings_resource r
     JOIN bookings_location l ON l.id = r.location_id
     JOIN members_workspace w ON w.id = r.workspace_id
@@ -57,9 +58,9 @@ def mode_of(resource_id: UUID) -> str:
 
 
 def _rules(row: tuple[Any, ...]) -> Rules:
-    *start, alone, offers, seen_by, approval = row
+    *start, alone, offers, seen_by, approval, reads = row
     *plain, free, partial, percent, fee, hours, prices, days, released_at = start
     terms = Terms(free, partial, percent, fee)
     known = [terms, hours_from(hours), prices_from(prices), days_from(days), released_at]
-    known += [tax_from(prices), alone, offers_from(offers), seen_by_from(seen_by), approval]
+    known += [tax_from(prices), alone, offers_from(offers), seen_by_from(seen_by), approval, reads]
     return Rules(*[*plain, *known])

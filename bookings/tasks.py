@@ -10,7 +10,7 @@ from django.db.models import CharField, Exists, OuterRef
 from django.db.models.functions import Cast
 
 from bookings import mails, services
-from bookings.calendars import write_tasks  # noqa: F401  (registers them)
+from bookings.calendars import read_tasks, write_tasks  # noqa: F401  (registers them)
 from bookings.models import Booking
 from bookings.states import CONFIRMED
 from config.kernel import clock, rows

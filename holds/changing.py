@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from bookings import changes, lock_objects
 from bookings.availability import availability, units_free
+from bookings.calendars import freshening
 from bookings.changes import MovedLine
 from bookings.checks import broken_rules
 from bookings.discount_rules import frozen_reduction, repriced
@@ -121,6 +122,7 @@ def ask(
     refuse_unless_confirmed(booking)
     give_up_pending(booking, actor)
     asked = looked_up(booking, windows, now=lock_objects.now_under_locks())
+    freshening.refuse_stale(asked.rules.values())
     if workspace.limits_bookings:
         _refuse_beyond(workspace, subject, asked)
     return replace(asked, claimant=who)

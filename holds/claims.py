@@ -13,6 +13,7 @@ from django.db import IntegrityError
 
 from bookings import discounts, lock_objects, policy
 from bookings.add_ons import check_add_ons
+from bookings.calendars import freshening
 from bookings.checks import check_window
 from bookings.discount_rules import frozen_reduction, reduced, snapshot
 from bookings.errors import SlotTaken, UnknownResource, WindowNotAllowed
@@ -89,7 +90,7 @@ def claim(
     (422), SlotTaken (409) with the index of the line (and of its add-on) and how many are left,
     DiscountRefused (422) for a code that cannot be used, BookingLimitReached (422), TooManyHolds
     (429), and CheckoutOpen when a hold to be replaced has an open Checkout, which payments closes
-    before it tries again.
+    before it tries again. Within `freshening.fresh_first`, calendars that are too old are read.
     """
     locks.require_transaction()
     check_shape(lines, ttl_seconds, most=MOST_OF_SERIES if series else MOST_LINES)
@@ -100,6 +101,7 @@ def claim(
     also = code.subjects if code else []
     limits.refuse_too_many(workspace, claimant, own=[hold.pk for hold in own], also=also)
     _lock(request)
+    freshening.refuse_stale(request.rules.values())
     if workspace.limits_bookings:
         _refuse_beyond(request)
     if request.is_probed:

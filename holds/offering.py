@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
 from bookings import lock_objects
+from bookings.calendars.freshening import fresh_first
 from bookings.errors import UnknownResource
 from bookings.models import AddOn
 from bookings.rules import Rules
@@ -63,7 +65,7 @@ def offer(resource_id: UUID) -> int:
         if likely is None and not FreedTime.objects.filter(resource_id=resource_id).exists():
             break
         try:
-            if _offer_next(resource_id, refused, likely) is None:
+            if fresh_first(partial(_offer_next, resource_id, refused, likely)) is None:
                 break
             offered += 1
         except _Refused as error:

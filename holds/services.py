@@ -7,6 +7,7 @@ from django.db import transaction
 
 from bookings import freshness
 from bookings import services as bookings_services
+from bookings.calendars import meanwhile
 from bookings.models import Booking, Occupancy
 from config.kernel import rows
 from config.kernel.context import Actor
@@ -130,10 +131,12 @@ def checkout_gone(hold: Hold) -> None:
 def confirm_unpaid(found: LockedHold, actor: Actor) -> Booking:
     """Confirm a hold that owes nothing more. The caller has seen to the due, under the locks.
 
-    Raises HoldExpired when its time is up.
+    Raises HoldExpired when its time is up, and SlotTaken (409) where a connected calendar is busy
+    by now.
     """
     if found.hold.state != ACTIVE or found.hold.expires_at <= found.now:
         raise HoldExpired
+    meanwhile.refuse_taken(found.booking.pk, found.hold.change_id)
     ending.win_locked(found.hold, found.now, actor, free=True)
     return found.booking
 

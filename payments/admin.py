@@ -35,6 +35,7 @@ from payments import admin_connect as admin_connect
 from payments import admin_credits as admin_credits  # registers its models
 from payments import admin_deeds as money_back
 from payments import admin_findings as admin_findings
+from payments.admin_calendar_tasks import CalendarTaskAdmin as CalendarTaskAdmin  # registers itself
 from payments.admin_incidents import IncidentAdmin as IncidentAdmin  # registers itself
 from payments.admin_waitlist import WaitlistAdmin as WaitlistAdmin  # registers itself
 from payments.holding import let_go

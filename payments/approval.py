@@ -16,6 +16,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from bookings import mails
+from bookings.calendars import meanwhile
 from bookings.effects import APPROVED_TO_PAY
 from bookings.links import absolute
 from bookings.models import Booking
@@ -109,9 +110,11 @@ def approve(*, booking_id: UUID, actor: Actor, reason: str = "") -> Booking:
     Where the bank has let go of the authorisation meanwhile, it is approved and still to be paid:
     the member gets a mail with the link, and the slot is kept as long as for a failed payment.
     Approved before, it stays as it is. Raises NotFound, InvalidTransition (409) for what was not
-    requested or has ended, HoldExpired (410) when the deadline is over, and TemporarilyUnavailable
-    (503) when Stripe does not say how the authorisation stands; nothing has changed then.
+    requested or has ended, HoldExpired (410) when the deadline is over, SlotTaken (409) where a
+    connected calendar has the time since, and TemporarilyUnavailable (503) when Stripe does not say
+    how the authorisation stands; nothing has changed then.
     """
+    meanwhile.look_again(booking_id, None)
     gone = _is_gone(_authorised(booking_id))
     booking, payment_id = _approved(booking_id, actor, reason, authorisation_gone=gone)
     if payment_id is not None:
@@ -155,6 +158,7 @@ def _approved(
         _refuse_unless_waiting(money)
         if not winning.is_live(money):
             raise HoldExpired("The time to answer is over, and the slot is free.")
+        meanwhile.refuse_taken(booking.pk, money.hold.change_id)
         payment = waiting(money)
         booking.approved_at = now
         booking.save(update_fields=["approved_at"])

@@ -21,7 +21,7 @@ from holds.models import Hold
 from members.admin_scope import Access, access_of
 from members.admin_words import said_moment
 from members.models import Notification, Workspace
-from payments import admin_approval
+from payments import admin_approval, dashboard_calendars
 from payments.admin import needing_somebody, stuck_checkouts, stuck_payments
 from payments.models import Checkout, Payment, Refund
 from payments.states import CAPTURED, VOIDED
@@ -165,7 +165,8 @@ def _attention(access: Access) -> list[dict[str, Any]]:
         ("refund", "payments_refund", refunds.order_by("-created_at"), "attention=needed"),
         ("unsent mail", "members_notification", mails.order_by("-created_at"), "mail=failed"),
     ]
-    return [_group(*kind) for kind in kinds if kind[2]]
+    found = [_group(*kind) for kind in kinds if kind[2]]
+    return found + dashboard_calendars.groups(access)
 
 
 def _group(what: str, url: str, rows: QuerySet, query: str) -> dict[str, Any]:

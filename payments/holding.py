@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from bookings.calendars.freshening import fresh_first
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Occupancy, Series
 from bookings.parts import parts_of
@@ -74,7 +75,7 @@ def placed_in_turn(
 
     Raises SlotContended (409) besides, while others decide about that time.
     """
-    return gate.through(lambda: placed(attempt), asked=asked, refuse=refuse)
+    return fresh_first(lambda: gate.through(lambda: placed(attempt), asked=asked, refuse=refuse))
 
 
 def placed(attempt: Callable[[], T]) -> T:
@@ -86,7 +87,7 @@ def placed(attempt: Callable[[], T]) -> T:
     """
     for _ in range(3):
         try:
-            return attempt()
+            return fresh_first(attempt)
         except CheckoutOpen as error:
             for hold in Hold.objects.filter(pk__in=error.hold_ids).order_by("pk"):
                 checkouts.close_all(hold)

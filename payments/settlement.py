@@ -2,8 +2,9 @@
 
 `settle` is called by the success page, the platform's webhooks, the connected accounts' webhooks
 and the self-heal: in any order, any number of times, at once. It fetches Stripe's truth outside any
-transaction and decides under the locks. The verdict is written once on the Payment and is final,
-however stale the truth is with which another call arrives later.
+transaction, and the calendars that the slot depends on, and decides under the locks. The verdict is
+written once on the Payment and is final, however stale the truth is with which another call
+arrives later.
 """
 
 import logging
@@ -15,6 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from bookings.calendars import meanwhile
 from bookings.effects import PAID_TOO_LATE
 from bookings.models import Booking
 from config.kernel import rows
@@ -91,6 +93,8 @@ def settle(*, checkout_id: UUID, source: str, known: stripe_api.Session | None =
     if not checkout.session_id:
         return Outcome("unpaid")
     truth = known or _fetched(checkout)
+    if truth.intent is not None and truth.intent.status in _PAID:
+        _read_calendars(checkout)
     outcome = _decided(checkout, truth, source)
     if outcome.payment_id is not None:
         carrying.carry_out(outcome.payment_id)
@@ -105,6 +109,12 @@ def _fetched(checkout: Checkout) -> stripe_api.Session:
         log.error("checkout %s cannot be read at Stripe: %s", checkout.pk, error)
         Checkout.objects.filter(pk=checkout.pk).update(last_error=str(error)[:2000])
         raise stripe_api.StripeDown from error
+
+
+def _read_calendars(checkout: Checkout) -> None:
+    """Before the slot is won: once, since a verdict that is written is final."""
+    if not Payment.objects.filter(checkout=checkout).exclude(verdict="").exists():
+        meanwhile.look_again(checkout.due.booking_id, checkout.due.change_id)
 
 
 def settle_booking(*, booking_id: UUID, source: str) -> list[Outcome]:
@@ -358,6 +368,8 @@ def _refused(money: LockedMoney, payment: Payment) -> Money | None:
     if money.hold.state == hold_states.ACTIVE and money.hold.lapses_at <= money.now:
         ending.expire_locked([money.booking.pk], reason=PAID_TOO_LATE)
         money.booking.refresh_from_db()
+    elif money.hold.state == hold_states.ACTIVE and payment.verdict_because == winning.SLOT_GONE:
+        ending.fail_locked(money.hold, money.now, PAID_TOO_LATE)  # a calendar has it since
     return goodwill.give(money, payment)
 
 

@@ -5,6 +5,7 @@ A due buys a booking's slot, or a change of a booking that is theirs already.
 
 from django.db import transaction
 
+from bookings.calendars import meanwhile
 from bookings.states import CANCELLED, COMMITTED, CONFIRMED, EXPIRED, PENDING, RELEASED
 from config.kernel.context import SYSTEM
 from holds import ending
@@ -23,9 +24,12 @@ NOT_APPROVED = "not_approved"
 
 
 def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up: bool) -> str:
-    """Make it theirs; why it cannot be, if so. The credit that was part of the payment is part of
-    it: that gone, the slot is gone as well. What did not come by Stripe has no Checkout. Raises
-    OwnHoldInTheWay unless `gives_up`.
+    """Make it theirs; why it cannot be, if so.
+
+    The credit that was part of the payment is part of it: that gone, the slot is gone as well. So
+    it is where a connected calendar has the time since, though the hold is live: nothing is charged
+    for what is somebody else's. What did not come by Stripe has no Checkout. Raises OwnHoldInTheWay
+    unless `gives_up`.
     """
     is_late = not is_live(money)
     refusal = NOT_APPROVED if money.booking.needs_approval else over(money)
@@ -33,6 +37,8 @@ def win(money: LockedMoney, checkout: Checkout | None, source: str, *, gives_up:
         refusal = TOO_LATE  # nobody buys an hour that has begun without them
     if refusal:
         return refusal
+    if not is_late and meanwhile.is_taken(money.booking.pk, money.hold.change_id):
+        return SLOT_GONE
     try:
         with transaction.atomic():
             if is_late and not reacquire.reacquire(money, gives_up=gives_up):

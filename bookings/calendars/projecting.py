@@ -7,7 +7,6 @@ besides, so that a change made by somebody else can be told from our own (ADR 10
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -123,10 +122,10 @@ def event_in(calendar: Calendar) -> Event | None:
 # --- What somebody else did -----------------------------------------------------------------------
 
 
-def noticed(row: CalendarEvent, kind: str, event: Component | None = None) -> None:
-    """Somebody has deleted or moved our event: it is theirs to decide, our booking stays.
+def write_down(row: CalendarEvent, kind: str, event: Component | None = None) -> None:
+    """What somebody did to our event, "deleted" or "moved"; `outside.noticed` makes a task of it.
 
-    Written down by whoever holds the row's lease or its lock, once for each thing that was done.
+    Written by whoever holds the row's lease or its lock, once for each thing that was done.
     """
     start, end = times_of(event) if event is not None else (None, None)
     CalendarEvent.objects.filter(pk=row.pk).update(
@@ -135,11 +134,7 @@ def noticed(row: CalendarEvent, kind: str, event: Component | None = None) -> No
         outside_start=_utc(start),
         outside_end=_utc(end),
     )
-    if find_spec("bookings.calendars.outside"):  # pragma: no cover - until it is there
-        from bookings.calendars import outside  # type: ignore[attr-defined,unused-ignore]
-
-        row.refresh_from_db()
-        outside.noticed(row, kind)
+    row.refresh_from_db()
 
 
 def restore(row_id: UUID) -> None:

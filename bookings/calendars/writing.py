@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from icalendar import Calendar
 
-from bookings.calendars import client, projecting
+from bookings.calendars import client, outside, projecting
 from bookings.calendars.projecting import GONE, Wanted
 from bookings.models import CalendarConnection, CalendarEvent
 from config.kernel import clock, effects
@@ -218,7 +218,7 @@ def _handed_over(leased: Leased, kind: str, found: _Stands) -> None:
     with transaction.atomic():
         if not _settle(leased, etag=found.etag, attempts=0, error=""):
             raise _LeaseLost
-        projecting.noticed(leased.row, kind, event if kind == "moved" else None)
+        outside.noticed(leased.row, kind, event if kind == "moved" else None)
 
 
 def _read(calendar: Any, href: str) -> _Stands:

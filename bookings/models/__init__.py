@@ -4,6 +4,7 @@ from bookings.models.add_ons import AddOn
 from bookings.models.blocks import Block
 from bookings.models.bookings import Booking, BookingEvent, Line
 from bookings.models.calendar_events import CalendarEvent
+from bookings.models.calendar_reading import CalendarItem, CalendarTask
 from bookings.models.calendars import CalendarConnection, ConnectedResource
 from bookings.models.changes import Change
 from bookings.models.discounts import Discount, DiscountUse
@@ -31,6 +32,8 @@ __all__ = [
     "CalendarConnection",
     "CalendarEvent",
     "CalendarFeed",
+    "CalendarItem",
+    "CalendarTask",
     "Category",
     "Change",
     "ConnectedResource",

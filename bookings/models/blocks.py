@@ -45,7 +45,7 @@ class Block(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        triggers = [guards.block_guard]
+        triggers = [guards.block_guard, guards.block_of_calendar]
         constraints = [
             *window_checks("block"),
             models.CheckConstraint(

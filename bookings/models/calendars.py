@@ -14,6 +14,11 @@ from config.kernel.ids import new_id
 from config.kernel.triggers import deferred, refuse
 from members.models import Member, Workspace
 
+# The resource's own trigger finds out what is so.
+_MARKS_RESOURCES = """
+    UPDATE bookings_resource SET reads_calendars = true WHERE id IN ({ids});
+    RETURN NULL;
+"""
 _BELONGS = (
     "a calendar serves its own workspace, blocks what is exclusive, and is written on a server"
 )
@@ -71,6 +76,8 @@ class CalendarConnection(models.Model):
     read_at = models.DateTimeField(null=True, editable=False)
     read_failing_since = models.DateTimeField(null=True, editable=False)
     read_error = models.CharField(max_length=500, blank=True, editable=False)
+    # What could not be read of a calendar that was: entries that are malformed or endless.
+    read_note = models.CharField(max_length=200, blank=True, editable=False, db_default="")
     next_read_at = models.DateTimeField(null=True, editable=False)
     reading_until = models.DateTimeField(null=True, editable=False)
     written_at = models.DateTimeField(null=True, editable=False)
@@ -116,7 +123,32 @@ class CalendarConnection(models.Model):
                 condition=pgtrigger.Q(old__workspace_id__df=pgtrigger.F("new__workspace_id"))
                 | pgtrigger.Q(old__kind__df=pgtrigger.F("new__kind")),
                 func=refuse("calendar_stays", "a calendar stays what and whose it is"),
-            )
+            ),
+            pgtrigger.Trigger(
+                name="other_address",
+                operation=pgtrigger.UpdateOf("url"),
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__url__df=pgtrigger.F("new__url")),
+                # What is known of the one calendar says nothing of another.
+                func="""
+                    NEW.sync_token = ''; NEW.etag = '';
+                    NEW.read_at = NULL; NEW.next_read_at = NULL;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="marks_resources",
+                operation=pgtrigger.UpdateOf("state"),
+                when=pgtrigger.After,
+                condition=pgtrigger.Condition(
+                    "((OLD.state IN ('leaving', 'disconnected'))"
+                    " <> (NEW.state IN ('leaving', 'disconnected')))"
+                ),
+                func=_MARKS_RESOURCES.format(
+                    ids="SELECT resource_id FROM bookings_connectedresource"
+                    " WHERE connection_id = NEW.id"
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -170,7 +202,13 @@ class ConnectedResource(models.Model):
                     RETURN NULL;
                 """,
                 pgtrigger.Insert | pgtrigger.Update,
-            )
+            ),
+            pgtrigger.Trigger(
+                name="marks_resource",
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                when=pgtrigger.After,
+                func=_MARKS_RESOURCES.format(ids="OLD.resource_id, NEW.resource_id"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -118,6 +118,9 @@ class Resource(models.Model):
         validators=[MinValueValidator(HOUR), MaxValueValidator(LONGEST_APPROVAL)],
         help_text="How long staff have. A bank keeps an authorisation about 7 days.",
     )
+    # Whether some calendar's busy times block it: the trigger of that name finds out. What has none
+    # is claimed without a further look.
+    reads_calendars = models.BooleanField(default=False, db_default=False, editable=False)
     # Its own cancellation policy; all blank for the workspace's.
     cancel_free_hours = models.PositiveIntegerField(
         null=True, blank=True, help_text="Blank for the workspace's policy."
@@ -145,6 +148,7 @@ class Resource(models.Model):
         triggers = [
             guards.resource_guard,
             guards.resource_belongs,
+            guards.resource_reads_calendars,
             *undeletable(
                 "resource_with_history",
                 unless="NOT EXISTS (SELECT 1 FROM bookings_line WHERE resource_id = OLD.id)",

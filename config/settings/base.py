@@ -186,6 +186,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": timedelta(seconds=60),
         "options": {"expires": 60},
     },
+    "bookings-read-calendars": {
+        "task": "bookings.read_due_calendars",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
     "payments-sweep": {
         "task": "payments.sweep",
         "schedule": timedelta(seconds=10),
@@ -265,6 +270,8 @@ STRIPE_TIMEOUT = (3, env.int("STRIPE_READ_TIMEOUT", default=10))
 
 # --- Addresses that others choose: webhooks, calendars, feeds (config/kernel/outbound.py) ---------
 OUTBOUND_PRIVATE_ADDRESSES = env.bool("OUTBOUND_PRIVATE_ADDRESSES", default=False)
+# The longest that a claim, or a payment, waits for connected calendars to be read again.
+CALENDAR_REFRESH_SECONDS = env.float("CALENDAR_REFRESH_SECONDS", default=2.0)
 
 # What one address may ask by the minute with publishable keys (members/visitor_rates.py).
 VISITOR_READS_PER_MINUTE = env.int("VISITOR_READS_PER_MINUTE", default=240)
