@@ -12,17 +12,23 @@ from rest_framework.response import Response
 from bookings.api import booking_brief
 from bookings.api_changes import change_json
 from config.api import ApiView, etag, rfc3339
-from config.api_schemas import answers, idempotency_header
+from config.api_schemas import ETAG, answers, idempotency_header
 from config.kernel.errors import NotFound
 from holds import services, states
 from holds.api_schemas import HoldSchema
+from holds.errors import HoldExpired, HoldNotExtendable
 from holds.models import Hold
 from members.idempotency import Answer
 from members.models import Workspace
 
 
 class HoldReadView(ApiView):
-    @extend_schema(operation_id="holds_read", tags=["holds"], responses=answers({200: HoldSchema}))
+    @extend_schema(
+        operation_id="holds_read",
+        tags=["holds"],
+        parameters=[ETAG],
+        responses=answers({200: HoldSchema}),
+    )
     def get(self, request: Request, hold_id: UUID) -> Response:
         """A hold as it is now: one whose time is up reads `expired` at once."""
         hold = find_hold(self.workspace, hold_id)
@@ -36,7 +42,7 @@ class HoldExtendView(ApiView):
         tags=["holds"],
         request=None,
         parameters=[idempotency_header(required=False)],
-        responses=answers({200: HoldSchema}, [410], keyed=True),
+        responses=answers({200: HoldSchema}, keyed=True, raises=[HoldExpired, HoldNotExtendable]),
     )
     def post(self, request: Request, hold_id: UUID) -> Response:
         """More time, once, by the workspace's extension."""
