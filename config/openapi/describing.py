@@ -167,6 +167,13 @@ def _add_examples(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in kept.get("parameters", {}):
             parameter["example"] = kept["parameters"][parameter["name"]]
-    for status, body in kept.get("responses", {}).items():
-        for media in operation["responses"].get(status, {}).get("content", {}).values():
+    for status, response in operation["responses"].items():
+        body = kept.get("responses", {}).get(status) or _problem(status, response)
+        for media in response.get("content", {}).values() if body else ():
             media["example"] = body
+
+
+def _problem(status: str, response: dict[str, Any]) -> dict[str, Any] | None:
+    """What an operation without an example of its own may answer with this status."""
+    body: dict[str, Any] | None = examples().get("problems", {}).get(status)
+    return body if body and f"`{body['code']}`" in response["description"] else None
