@@ -13,6 +13,7 @@ from config.openapi.describing import METHODS
 Schema = dict[str, Any]
 # Bounds of what may be sent: each with how it is compared. Higher is narrower, or lower is.
 _LOWER = ("minimum", "minLength", "minItems")
+_FORMS = ("pattern", "format")
 _ANY = ("array", "boolean", "integer", "null", "number", "object", "string")
 _UPPER = ("maximum", "maxLength", "maxItems")
 
@@ -92,13 +93,8 @@ class _Comparison:
         if pair in seen:
             return
         seen = (*seen, pair)
-        for kind in _beyond(_types(old), _types(new)):
-            yield f"{told} may not be {kind} any more"
+        yield from _refused(told, old, new)
         yield from _bounds(told, old, new)
-        for value in _lost(old.get("enum"), new.get("enum")):
-            yield f"{told} may not be {value} any more"
-        for shape in sorted(_shapes(old).keys() - _shapes(new).keys()):
-            yield f"{told} may not be {shape} any more"
         for field in sorted(_required(new) - _required(old)):
             yield f"{told} field `{field}` is required now"
         if new.get("additionalProperties") is False:
@@ -222,6 +218,13 @@ def _inner(old: Schema, new: Schema) -> Iterator[tuple[str, Schema, Schema]]:
     for word, name in (("items", "[]"), ("additionalProperties", ".*")):
         if isinstance(old.get(word), dict) and isinstance(new.get(word), dict):
             yield name, old[word], new[word]
+
+
+def _refused(told: str, old: Schema, new: Schema) -> Iterator[str]:
+    """The kinds, values and shapes that could be sent and cannot any more."""
+    gone = [*_beyond(_types(old), _types(new)), *_lost(old.get("enum"), new.get("enum"))]
+    for value in [*gone, *sorted(_shapes(old).keys() - _shapes(new).keys())]:
+        yield f"{told} may not be {value} any more"
 
 
 def _bounds(told: str, old: Schema, new: Schema) -> Iterator[str]:

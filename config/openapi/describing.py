@@ -77,6 +77,9 @@ def completed(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         operation.setdefault("summary", _first_sentence(operation.get("description", "")))
         for status, response in operation["responses"].items():
             _add_headers(operation, status, response)
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "query" and not parameter.get("required"):
+                parameter["allowEmptyValue"] = True  # as if it were not there
         _add_examples(operation)
     for name in _sent(result):
         component = result["components"]["schemas"][name]
