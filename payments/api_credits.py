@@ -53,7 +53,7 @@ class CreditPageSchema(page_of(CreditEntrySchema, "CreditEntry")):  # type: igno
 class MemberCreditsView(ApiView):
     @extend_schema(
         operation_id="credits_list",
-        tags=["credits"],
+        tags=["credit"],
         parameters=PAGING,
         responses=answers({200: CreditPageSchema}),
     )
@@ -67,7 +67,7 @@ class MemberCreditsView(ApiView):
 
     @extend_schema(
         operation_id="credits_issue",
-        tags=["credits"],
+        tags=["credit"],
         request=CreditRequestSchema,
         parameters=[idempotency_header(required=True)],
         responses=answers({201: CreditIssuedSchema}, keyed=True),

@@ -273,7 +273,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "holds", "description": "Taking a slot for a while, and paying for it."},
         {"name": "bookings", "description": "What came of it, and what becomes of it."},
         {"name": "waitlist", "description": "Waiting for a time that is taken."},
-        {"name": "credits", "description": "What a workspace owes a member."},
+        {"name": "credit", "description": "What a workspace owes a member."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

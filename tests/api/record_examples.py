@@ -186,6 +186,7 @@ def _credit(told: Recorder) -> None:
 def _wait(told: Recorder, room: Resource) -> None:
     wish = line(room) | {"member": {"email": "ben@example.com", "name": "Ben"}}
     entry = told.post("/waitlist", wish).json()
+    told.post("/waitlist", wish)
     told.post("/waitlist", line(room, 20) | {"member": wish["member"]})
     told.get("/waitlist")
     told.get(f"/waitlist/{entry['id']}")

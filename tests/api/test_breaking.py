@@ -1,13 +1,16 @@
 """What breaks a caller of the API is found, and passes only when it is stated."""
 
 import copy
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from config.kernel.errors import DomainError
 from config.openapi import kept
 from config.openapi.breaking import breaking
+from config.openapi.errors_page import PAGE, written
 
 Change = Callable[[Any], Any]
 
@@ -203,6 +206,33 @@ def test_nothing_breaks_but_what_is_stated() -> None:
 def test_the_kept_description_is_the_codes() -> None:
     """If this fails, run `uv run manage.py api_description` and commit docs/openapi.json."""
     assert kept.kept() == kept.current()
+
+
+def test_the_page_for_integrators_lists_the_codes() -> None:
+    """If this fails, run `uv run manage.py api_description` and commit docs/api.md."""
+    page = PAGE.read_text()
+    assert written(page, kept.current()) == page
+    listed = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.MULTILINE))
+    errors = {each.code: str(each.status) for each in _subclasses(DomainError)}
+    ours = {code: status for code, status in listed.items() if code in errors}
+    assert ours == {code: errors[code] for code in ours}
+    assert {"slot_taken", "hold_expired", "payment_in_progress", "refund_too_large"} <= set(ours)
+    assert set(listed) - set(errors) == set(_FROM_THE_FRAMEWORK)
+
+
+_FROM_THE_FRAMEWORK = [
+    "invalid_json",
+    "method_not_allowed",
+    "rate_limited",
+    "unauthenticated",
+    "unsupported_media_type",
+]
+
+
+def _subclasses(kind: type) -> Iterator[Any]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
 
 
 def test_the_changelog_has_the_version() -> None:

@@ -5,12 +5,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.openapi import kept
+from config.openapi.errors_page import PAGE, written
 
 
 class Command(BaseCommand):
     help = (
-        "Writes docs/openapi.json. Refuses what would break a caller until docs/api-changelog.md "
-        "states it; with --check only says so."
+        "Writes docs/openapi.json and the codes in docs/api.md. Refuses what would break a caller "
+        "until docs/api-changelog.md states it; with --check only says so."
     )
     requires_system_checks: list[str] = []
 
@@ -30,4 +31,5 @@ class Command(BaseCommand):
             self.stdout.write("Nothing breaks." if old == new else "Nothing breaks; keep it anew.")
             return
         kept.keep(new)
-        self.stdout.write(f"Kept in {kept.KEPT}.")
+        PAGE.write_text(written(PAGE.read_text(), new))
+        self.stdout.write(f"Kept in {kept.KEPT}, the codes in {PAGE}.")
