@@ -7,10 +7,11 @@ from config.openapi.describing import operations
 from config.openapi.kept import DOCS
 
 PAGE = DOCS / "api.md"
+MOST_NAMED = 5
 _TABLE = re.compile(r"(?<=<!-- errors -->\n).*?(?=<!-- end of errors -->)", re.DOTALL)
 _LINE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
 # What the framework answers before an operation is reached.
-_OUTSIDE = [("method_not_allowed", "405", "The address does not know this method.", "")]
+_OUTSIDE = [("method_not_allowed", "405", "The address does not know this method.")]
 
 
 def table(description: dict[str, Any]) -> str:
@@ -21,9 +22,7 @@ def table(description: dict[str, Any]) -> str:
         f"| `{code}` | {status} | {text} | {_where(names, everywhere)} |"
         for (status, code, text), names in sorted(found.items())
     ]
-    rows += [
-        f"| `{code}` | {status} | {text} | {where} |" for code, status, text, where in _OUTSIDE
-    ]
+    rows += [f"| `{code}` | {status} | {text} | any address |" for code, status, text in _OUTSIDE]
     return "\n".join(["| code | status | means | of |", "|---|---|---|---|", *rows, ""])
 
 
@@ -40,7 +39,9 @@ def _found(description: dict[str, Any]) -> dict[tuple[str, str, str], list[str]]
 
 
 def _where(names: list[str], everywhere: int) -> str:
-    return "every call" if len(names) == everywhere else ", ".join(f"`{name}`" for name in names)
+    if len(names) > MOST_NAMED:
+        return "every call" if len(names) == everywhere else f"{len(names)} calls"
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def written(page: str, description: dict[str, Any]) -> str:
