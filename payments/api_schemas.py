@@ -33,7 +33,7 @@ class LineRequestSchema(serializers.Serializer):
     quantity = serializers.IntegerField(
         default=1, allow_null=True, min_value=1, max_value=MAX_QUANTITY
     )
-    add_ons = AddOnRequestSchema(
+    add_ons = AddOnRequestSchema(  # type: ignore[call-arg]
         many=True,
         required=False,
         allow_null=True,

@@ -55,7 +55,8 @@ class Operations(AutoSchema):
         """With the length of lists of objects, which drf-spectacular leaves out."""
         schema = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, ListSerializer):
-            limits = {"minItems": field.min_length, "maxItems": field.max_length}
+            words = {"minItems": "min_length", "maxItems": "max_length"}
+            limits = {word: getattr(field, name, None) for word, name in words.items()}
             schema = schema | {word: limit for word, limit in limits.items() if limit is not None}
         return schema
 
