@@ -198,6 +198,16 @@ def locked_booking(booking_id: UUID) -> Booking:
     return booking
 
 
+def refuse_another_version(booking: Booking, version: int | None) -> None:
+    """Raise VersionMismatch (412) where a locked booking is not as its caller read it; None: any.
+
+    It comes before anything that the booking's state refuses: who has read an old version is told
+    so, and not what their request means for a booking that they have not seen.
+    """
+    if version is not None and version != booking.version:
+        raise VersionMismatch
+
+
 def place_block(
     *,
     workspace: Workspace,

@@ -22,16 +22,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import problems
+from config.bodies import MAX_BODY_BYTES
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
-from members import idempotency
+from members import idempotency, rate_limits
 from members.api_auth import actor_of
 from members.idempotency import Answer
 from members.models import ApiKey, Workspace
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 256 * 1024
 MAX_INTEGER = 2**31 - 1
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -88,6 +88,12 @@ class ApiView(APIView):
 
     parser_classes = [StrictJsonParser]
     content_negotiation_class = OnlyJson
+
+    def perform_authentication(self, request: Request) -> None:
+        """Who asks, and whether their key has asked too often; then whether they may."""
+        super().perform_authentication(request)
+        if isinstance(request.auth, ApiKey):
+            rate_limits.count_request(request.auth)
 
     @property
     def key(self) -> ApiKey:
@@ -182,11 +188,6 @@ def idempotency_key(request: Request) -> str | None:
             "An Idempotency-Key has 1 to 255 printable ASCII characters.", field="Idempotency-Key"
         )
     return str(value)
-
-
-def etag(version: int) -> str:
-    """A booking's version as an entity tag."""
-    return f'"{version}"'
 
 
 # --- Values out ---------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class ProblemSchema(serializers.Serializer):
         required=False, help_text="What is left to give back, in minor units."
     )
     max_bytes = serializers.IntegerField(required=False)
+    retry_after_seconds = serializers.IntegerField(required=False, help_text="As Retry-After.")
     from_state = serializers.CharField(required=False)
     to_state = serializers.CharField(required=False)
 
@@ -179,6 +180,13 @@ ETAG = OpenApiParameter(
     OpenApiParameter.HEADER,
     required=True,
     description="The booking's version, for If-Match.",
+    response=[200],
+)
+ETAG_OF_BOOKING = OpenApiParameter(
+    "ETag",
+    str,
+    OpenApiParameter.HEADER,
+    description="The version of the booking that is answered; a preview has none.",
     response=[200],
 )
 AGE = OpenApiParameter(

@@ -8,7 +8,7 @@ from config.api import NotFoundView
 from holds import api as holds
 from holds import api_waitlist
 from payments import api as payments
-from payments import api_credits, api_leave_waitlist, api_quotes, api_reschedule
+from payments import api_confirm, api_credits, api_leave_waitlist, api_quotes, api_reschedule
 from payments import api_money_back as money_back
 
 app_name = "api"
@@ -28,6 +28,9 @@ urlpatterns = [
     path("holds/<uuid:hold_id>/extend", holds.HoldExtendView.as_view(), name="hold-extend"),
     path(
         "holds/<uuid:hold_id>/checkout", payments.HoldCheckoutView.as_view(), name="hold-checkout"
+    ),
+    path(
+        "holds/<uuid:hold_id>/confirm", api_confirm.HoldConfirmView.as_view(), name="hold-confirm"
     ),
     path("waitlist", api_waitlist.WaitlistView.as_view(), name="waitlist"),
     path(

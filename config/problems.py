@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError
 from django.http import Http404
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from config.kernel.database_errors import translated
@@ -47,6 +48,15 @@ class Forbidden(DomainError):
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: the problem for `exc`, or None for what is a bug (DRF then raises it again)."""
+    answer = _problem_of(exc)
+    if answer is not None and "request" in context:
+        # As JSON, whatever the view answers with: the description is YAML, its page HTML.
+        context["request"].accepted_renderer = JSONRenderer()
+        context["request"].accepted_media_type = CONTENT_TYPE
+    return answer
+
+
+def _problem_of(exc: Exception) -> Response | None:
     if isinstance(exc, DatabaseError | InterfaceError):
         known = translated(exc)
         return domain_problem(known) if known else None

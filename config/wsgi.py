@@ -7,9 +7,11 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from config.bodies import sized
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-application = get_wsgi_application()
+application = sized(get_wsgi_application())
 
 
 def _warm() -> None:

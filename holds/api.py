@@ -11,8 +11,9 @@ from rest_framework.response import Response
 
 from bookings.api import booking_brief
 from bookings.api_changes import change_json
-from config.api import ApiView, etag, rfc3339
+from config.api import ApiView, rfc3339
 from config.api_schemas import ETAG, answers, idempotency_header
+from config.etags import etag
 from config.kernel.errors import NotFound
 from holds import services, states
 from holds.api_schemas import HoldSchema

@@ -24,12 +24,12 @@ from bookings.models import Booking, Change, Line, Occupancy
 from bookings.pricing import quote
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
-from bookings.services import note
+from bookings.services import note, refuse_another_version
 from bookings.states import CONFIRMED
 from config.kernel import rows
 from config.kernel.context import Actor
 from config.kernel.effects import Happening, rows_for
-from config.kernel.errors import InvalidInput, InvalidTransition, NotFound, VersionMismatch
+from config.kernel.errors import InvalidInput, InvalidTransition, NotFound
 from config.kernel.locks import locked, require_transaction
 from holds import booking_limits, ending, limits, moving
 from holds.errors import CheckoutOpen
@@ -117,9 +117,8 @@ def ask(
     subject = _subject(workspace, booking_id, claimant)
     limits.refuse_too_many(workspace, subject, own=_pending_ids(booking_id))
     booking = _locked(workspace, booking_id, windows)
+    refuse_another_version(booking, version)
     refuse_unless_confirmed(booking)
-    if version is not None and version != booking.version:
-        raise VersionMismatch
     give_up_pending(booking, actor)
     asked = looked_up(booking, windows, now=lock_objects.now_under_locks())
     if workspace.limits_bookings:

@@ -223,7 +223,7 @@ class ApiKeyAdmin(ScopedAdmin):
     list_select_related = ("workspace",)
     list_filter = ("scope",)
     search_fields = ("name", "hint")
-    fields = ("workspace", "name", "scope")
+    fields = ("workspace", "name", "scope", "requests_per_minute")
     readonly_fields = ("hint_shown", "created_at", "revoked_at")
     actions_detail = ("revoke",)
 
@@ -249,7 +249,10 @@ class ApiKeyAdmin(ScopedAdmin):
             return
         data = form.cleaned_data
         made, secret = api_keys.create(
-            workspace=data["workspace"], name=data["name"], scope=data["scope"]
+            workspace=data["workspace"],
+            name=data["name"],
+            scope=data["scope"],
+            requests_per_minute=data["requests_per_minute"],
         )
         obj.__dict__.update(made.__dict__)
         request._surehold_secret = secret  # type: ignore[attr-defined]

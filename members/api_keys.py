@@ -14,12 +14,25 @@ _HINT = 10
 
 
 def create(
-    *, workspace: Workspace, name: str, scope: str = ApiKey.Scope.WRITE, secret: str = ""
+    *,
+    workspace: Workspace,
+    name: str,
+    scope: str = ApiKey.Scope.WRITE,
+    secret: str = "",
+    requests_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, `sk_…`, which is not kept. `secret` fixes it (the demo's does)."""
+    """A new key and its secret, `sk_…`, which is not kept. `secret` fixes it (the demo's does).
+
+    `requests_per_minute`: None for the default, `API_REQUESTS_PER_MINUTE`.
+    """
     secret = secret or f"sk_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
-        workspace=workspace, name=name, scope=scope, hint=secret[:_HINT], digest=digest(secret)
+        workspace=workspace,
+        name=name,
+        scope=scope,
+        hint=secret[:_HINT],
+        digest=digest(secret),
+        requests_per_minute=requests_per_minute,
     )
     return key, secret
 

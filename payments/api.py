@@ -28,13 +28,13 @@ from config.api import (
     Query,
     as_email,
     as_uuid,
-    etag,
     idempotency_key,
     money,
     rfc3339,
     rfc3339_or_none,
 )
 from config.api_schemas import ETAG, PAGING, answers, idempotency_header, page_of, query, several
+from config.etags import etag
 from config.kernel.errors import InvalidTransition, NotFound
 from config.pagination import paginated
 from holds import gate
@@ -130,7 +130,7 @@ class HoldView(HoldReadView):
     )
     def delete(self, request: Request, hold_id: UUID) -> Response:
         """Give the slot back. 409 `payment_in_progress` while a payment is being settled."""
-        _require_hold(self.workspace, hold_id)
+        require_hold(self.workspace, hold_id)
         holding.let_go(hold_id=hold_id, actor=self.actor)
         return Response(status=204)
 
@@ -149,7 +149,7 @@ class HoldCheckoutView(ApiView):
         success_url, cancel_url = _url(fields, "success_url"), _url(fields, "cancel_url")
         credit_minor = fields.integer("credit_minor", 0, MAX_MINOR, 0)
         fields.no_others()
-        _require_hold(self.workspace, hold_id)
+        require_hold(self.workspace, hold_id)
 
         def start() -> Answer:
             started = checkouts.start(
@@ -232,7 +232,7 @@ def _url(fields: Fields, name: str) -> str:
     return value
 
 
-def _require_hold(workspace: Any, hold_id: UUID) -> None:
+def require_hold(workspace: Any, hold_id: UUID) -> None:
     """Another workspace's hold is not found, like one that never was."""
     if not Hold.objects.filter(pk=hold_id, workspace=workspace).exists():
         raise NotFound("There is no such hold here.")

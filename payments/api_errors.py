@@ -19,6 +19,7 @@ from payments.errors import (
     RefundTooLarge,
     Unpaid,
 )
+from payments.external import AmountDiffers, AwaitingApproval, ReferenceUsed
 
 Errors = list[type[DomainError]]
 
@@ -42,6 +43,15 @@ CHECKOUT_ERRORS: Errors = [
     NotEnoughCredit,
     PaymentInProgress,
     RestTooSmall,
+]
+CONFIRM_ERRORS: Errors = [
+    AlreadyPaid,
+    AmountDiffers,
+    AwaitingApproval,
+    HoldExpired,
+    InvalidTransition,
+    PaymentInProgress,
+    ReferenceUsed,
 ]
 CANCEL_ERRORS: Errors = [InvalidTransition, NobodyToCredit, PaymentInProgress, VersionMismatch]
 REFUND_ERRORS: Errors = [NobodyToCredit, NothingToRefund, RefundTooLarge]

@@ -1,6 +1,5 @@
 """Cancelling and refunding over HTTP (api.md)."""
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.models import Booking
+from bookings.services import refuse_another_version
 from config.api import ApiView, Fields, Query, money, rfc3339, rfc3339_or_none
-from config.api_schemas import PAGING, PREVIEW, answers, idempotency_header, page_of
-from config.kernel.errors import InvalidInput, NotFound
+from config.api_schemas import (
+    ETAG_OF_BOOKING,
+    PAGING,
+    PREVIEW,
+    answers,
+    idempotency_header,
+    page_of,
+)
+from config.etags import IfMatch, tagged
+from config.kernel.errors import NotFound, VersionMismatch
 from config.kernel.money import Money
 from config.pagination import paginated
 from members.idempotency import Answer
@@ -34,7 +42,6 @@ from payments.models import Refund
 from payments.models.refunds import ASKED
 
 MAX_REASON = 300
-_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
 
 
 class CancelView(ApiView):
@@ -46,6 +53,7 @@ class CancelView(ApiView):
             PREVIEW,
             idempotency_header(required=False),
             IF_MATCH,
+            ETAG_OF_BOOKING,
         ],
         responses=answers({200: CANCEL_ANSWER}, keyed=True, raises=CANCEL_ERRORS),
     )
@@ -59,19 +67,23 @@ class CancelView(ApiView):
         back = Back(how=choice(fields, "refund", CHOICES) or POLICY)
         reason = fields.text("reason", MAX_REASON).strip()
         fields.no_others()
+        match = IfMatch.of(request)
         booking = booking_of(self, booking_id)
         if Query(request).texts("preview", ["true", "false"]) == ["true"]:
             return Response(_preview_json(cancelling.preview(booking, back)))
-        version = if_match(request)
 
         def work() -> Answer:
             cancelling.cancel(
-                booking_id=booking_id, actor=self.actor, reason=reason, back=back, version=version
+                booking_id=booking_id,
+                actor=self.actor,
+                reason=reason,
+                back=back,
+                version=match.expected(booking.version),
             )
             return Answer(200, booking_json(bookings_of(self.workspace).get(pk=booking_id)))
 
-        asked = {"booking": str(booking_id), "body": request.data, "version": version}
-        return placed(lambda: self.idempotently("bookings.cancel", asked, work))
+        asked = {"booking": str(booking_id), "body": request.data, "versions": match.versions}
+        return tagged(placed(lambda: self.idempotently("bookings.cancel", asked, work)))
 
 
 class RefundsView(ApiView):
@@ -79,11 +91,12 @@ class RefundsView(ApiView):
         operation_id="refunds_create",
         tags=["bookings"],
         request=RefundRequestSchema,
-        parameters=[idempotency_header(required=True)],
-        responses=answers({201: GivenSchema}, keyed=True, raises=REFUND_ERRORS),
+        parameters=[idempotency_header(required=True), IF_MATCH],
+        responses=answers({201: GivenSchema}, keyed=True, raises=[*REFUND_ERRORS, VersionMismatch]),
     )
     def post(self, request: Request, booking_id: UUID) -> Response:
-        """Give back a part of what was paid, or all of it. The booking does not move.
+        """Give back a part of what was paid, or all of it. The booking does not move, nor does its
+        version: `If-Match` refuses a refund for a booking that was moved or cancelled meanwhile.
 
         409 `nothing_to_refund`, `refund_too_large` (with `left_minor`) or `nobody_to_credit`. What
         goes to the card is under way when this answers: follow its `state`.
@@ -96,11 +109,14 @@ class RefundsView(ApiView):
             if not value:
                 fields.refuse(name, "This is required.")
         fields.no_others()
+        match = IfMatch.of(request)
         booking = booking_of(self, booking_id)
 
         def work() -> Answer:
+            locked = lock_money(booking_id)
+            refuse_another_version(locked.booking, match.expected(booking.version))
             given = refunding.request(
-                lock_money(booking_id),
+                locked,
                 amount_minor=amount or 0,
                 to=to,
                 cause=Refund.Cause.STAFF,
@@ -111,7 +127,7 @@ class RefundsView(ApiView):
             refunds = [refund_json(refund) for refund in given.refunds]
             return Answer(201, {"refunds": refunds, "credit_returned": returned})
 
-        asked = {"booking": str(booking_id), "body": request.data}
+        asked = {"booking": str(booking_id), "body": request.data, "versions": match.versions}
         return self.idempotently("refunds.create", asked, work)
 
     @extend_schema(
@@ -168,14 +184,3 @@ def choice(fields: Fields, name: str, choices: list[str]) -> str:
     if fields.has(name) and value not in choices:
         fields.refuse(name, f"One of {', '.join(choices)}.")
     return value
-
-
-def if_match(request: Request) -> int | None:
-    """The version that the caller has read; None without the header or for `*`."""
-    given = request.headers.get("If-Match", "").strip()
-    if given in {"", "*"}:
-        return None
-    match = _ETAG.fullmatch(given)
-    if match is None:
-        raise InvalidInput('An ETag of ours, such as "3".', field="If-Match")
-    return int(match[1])

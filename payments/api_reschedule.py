@@ -15,6 +15,7 @@ from bookings.nearest import with_next_free
 from bookings.states import COMMITTED, PENDING
 from config.api import ApiView, Fields, Query, rfc3339
 from config.api_schemas import PREVIEW, answers, idempotency_header
+from config.etags import IfMatch
 from holds.changing import NewWindow
 from holds.models import Hold
 from holds.parts import add_ons_of
@@ -22,7 +23,7 @@ from members.idempotency import Answer
 from payments import rescheduling
 from payments.api import MAX_LINES, booking_json, bookings_of
 from payments.api_errors import RESCHEDULE_ERRORS
-from payments.api_money_back import MAX_REASON, booking_of, choice, if_match
+from payments.api_money_back import MAX_REASON, booking_of, choice
 from payments.api_schemas_money_back import IF_MATCH
 from payments.api_schemas_reschedule import RESCHEDULE_ANSWER, RescheduleRequestSchema
 from payments.holding import LineRequest, placed
@@ -53,8 +54,9 @@ class RescheduleView(ApiView):
         409 `payment_in_progress`, `payment_due`; 422 `nothing_changes` and what windows may break.
         """
         body = self.body()
+        match = IfMatch.of(request)
         booking = booking_of(self, booking_id)
-        wish = _wish(body, booking_id, if_match(request))
+        wish = _wish(body, booking_id, match.expected(booking.version))
         if Query(request).texts("preview", ["true", "false"]) == ["true"]:
             told = rescheduling.preview(booking, wish.windows, wish.settling)
             return Response(_preview_json(told))
@@ -71,7 +73,7 @@ class RescheduleView(ApiView):
             fresh = bookings_of(self.workspace).get(pk=booking_id)
             return Answer(200, _outcome_json(outcome, fresh))
 
-        asked = {"booking": str(booking_id), "body": request.data, "version": wish.version}
+        asked = {"booking": str(booking_id), "body": request.data, "versions": match.versions}
         return placed(lambda: self.idempotently("bookings.reschedule", asked, work))
 
 

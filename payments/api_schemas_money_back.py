@@ -72,5 +72,6 @@ IF_MATCH = OpenApiParameter(
     str,
     OpenApiParameter.HEADER,
     False,
-    description="The booking's ETag as you read it; 412 `version_mismatch` when it has changed.",
+    description="The booking's ETag as you read it, one of several, or `*`; 412 `version_mismatch` "
+    "when it has changed.",
 )

@@ -9,11 +9,11 @@ from django.db import transaction
 
 from bookings import policy, services
 from bookings.models import Booking
-from bookings.services import locked_booking
+from bookings.services import locked_booking, refuse_another_version
 from bookings.states import CANCELLED
 from config.kernel import clock
 from config.kernel.context import Actor
-from config.kernel.errors import InvalidInput, VersionMismatch
+from config.kernel.errors import InvalidInput
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
 from holds import changing
@@ -91,19 +91,20 @@ def cancel(
 
     A booking cancelled before stays as it is, and nothing more is given back. `expects_minor` is
     what its canceller was shown: RefundChanged (409) when that is no longer so. `version` is the
-    booking's as they read it: VersionMismatch (412). Raises InvalidTransition, NotFound,
-    PaymentInProgress (409) while a payment is being captured: its outcome comes first; and
-    CheckoutOpen while a change of it can be paid for: callers come through `holding.placed`.
+    booking's as they read it: VersionMismatch (412), also where it is cancelled by now. Raises
+    InvalidTransition, NotFound, PaymentInProgress (409) while a payment is being captured: its
+    outcome comes first; and CheckoutOpen while a change of it can be paid for: callers come through
+    `holding.placed`.
     """
     asked = back or Back()
     with transaction.atomic():
-        changing.give_up_pending(locked_booking(booking_id), actor)
+        read = locked_booking(booking_id)
+        refuse_another_version(read, version)
+        changing.give_up_pending(read, actor)
         money = lock_money(booking_id)
         booking = money.booking
         if booking.state == CANCELLED:
             return booking
-        if version is not None and version != booking.version:
-            raise VersionMismatch
         if is_being_paid(booking):
             raise PaymentInProgress
         told = _preview(booking, standing_of_booking(booking), asked, money.now)

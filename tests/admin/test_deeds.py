@@ -190,6 +190,24 @@ def test_a_new_keys_secret_is_shown_once(as_role: SignIn, room: Resource) -> Non
         assert secret[0] not in browser.get(later).content.decode()
 
 
+def test_a_keys_requests_a_minute_are_its_owners_to_set(as_role: SignIn, room: Resource) -> None:
+    owner = as_role("owner")
+    form = {"workspace": str(room.workspace_id), "name": "Kiosk", "scope": "read"}
+    assert owner.post(add(ApiKey), form | {"requests_per_minute": "60"}).status_code == 200
+    key = ApiKey.objects.get()
+    assert key.requests_per_minute == 60
+    for wrong in ("0", "-1", "many"):
+        page = owner.post(change(key), {"name": "Kiosk", "requests_per_minute": wrong})
+        assert page.status_code == 200, "the form again, with its error"
+    as_role("manager").post(change(key), {"name": "Kiosk", "requests_per_minute": "9"})
+    key.refresh_from_db()
+    assert key.requests_per_minute == 60
+    owner = as_role("owner")
+    assert owner.post(change(key), {"name": "Till", "requests_per_minute": ""}).status_code == 302
+    key.refresh_from_db()
+    assert (key.name, key.requests_per_minute) == ("Till", None)
+
+
 def test_a_revoked_key_stays_revoked(as_role: SignIn, room: Resource) -> None:
     key, secret = make_api_key(workspace=room.workspace)
     browser = as_role("owner")

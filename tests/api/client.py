@@ -29,16 +29,26 @@ class Api:
         response = self.http.delete(f"{ROOT}{path}", headers=self._headers())
         return self._checked("delete", path, response)
 
-    def post(self, path: str, body: Any = None, *, key: str | None = "") -> HttpResponse:
-        """POST as JSON; `key=None` sends no Idempotency-Key, "" a fresh one."""
+    def post(
+        self, path: str, body: Any = None, *, key: str | None = "", match: str | None = None
+    ) -> HttpResponse:
+        """POST as JSON, If-Match `match`; `key=None` sends no Idempotency-Key, "" a fresh one."""
         sent = "" if body is None else json.dumps(body)
-        return self.raw(path, sent, key=key)
+        return self.raw(path, sent, key=key, match=match)
 
     def raw(
-        self, path: str, body: str | bytes, *, key: str | None = "", kind: str = "application/json"
+        self,
+        path: str,
+        body: str | bytes,
+        *,
+        key: str | None = "",
+        kind: str = "application/json",
+        match: str | None = None,
     ) -> HttpResponse:
         """POST exactly these bytes."""
         headers = self._headers()
+        if match is not None:
+            headers["If-Match"] = match
         if key is not None:
             headers["Idempotency-Key"] = key or str(uuid4())
         response = self.http.post(f"{ROOT}{path}", body, content_type=kind, headers=headers)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from bookings.models import Resource
+from bookings.models import Booking, Resource
+from tests.admin.support import confirmed, payment, place
 from tests.api.client import Api
-from tests.factories import make_api_key, make_room
+from tests.factories import MemberFactory, make_api_key, make_room
 
 
 @pytest.fixture
@@ -19,6 +20,22 @@ def api(room: Resource) -> Api:
     """A caller with a key that may write in the room's workspace."""
     _, secret = make_api_key(workspace=room.workspace)
     return Api(secret)
+
+
+@pytest.fixture
+def ids(room: Resource) -> dict[str, Any]:
+    """What the addresses name: a live hold, a paid booking, its member."""
+    booking = confirmed(room)
+    payment(booking)
+    member = MemberFactory(email="ana@example.test")
+    Booking.objects.filter(pk=booking.pk).update(member=member)
+    held = place(room, 12)
+    return {
+        "booking_id": booking.pk,
+        "hold_id": held.pk,
+        "member_id": member.pk,
+        "resource_id": room.pk,
+    }
 
 
 @pytest.fixture(scope="session")

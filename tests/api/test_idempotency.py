@@ -9,8 +9,11 @@ import pytest
 from django.db import connection, connections
 
 from bookings.models import Booking, Resource
+from members import purging
 from members.models import IdempotencyKey
+from tests.api.bodies import BODIES, POSTS
 from tests.api.client import Api, claim, problem
+from tests.api.unchanged import unchanged
 from tests.factories import make_api_key, make_room
 
 
@@ -62,6 +65,95 @@ def test_keys_of_two_callers_or_operations_are_two(api: Api, room: Resource) -> 
     assert (first.status_code, second.status_code) == (201, 201)
     extended = api.post(f"/holds/{first.json()['id']}/extend", key="k")
     assert extended.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_key_of_another_workspace_is_unknown_here(api: Api, room: Resource) -> None:
+    """Neither its answer nor that it was used is told to strangers."""
+    stranger = make_room()
+    _, other = make_api_key(workspace=stranger.workspace)
+    first = api.post("/holds", claim(room), key="k")
+    problem(Api(other).post("/holds", claim(room), key="k"), 422, "unknown_resource")
+    theirs = Api(other).post("/holds", claim(stranger), key="k2")
+    problem(api.post("/holds", claim(room, 12), key="k"), 422, "idempotency_key_reused")
+    mine = api.post("/holds", claim(room, 14), key="k2")
+    assert (first.status_code, theirs.status_code, mine.status_code) == (201, 201, 201)
+    assert "Idempotent-Replayed" not in mine.headers
+
+
+@pytest.mark.django_db
+def test_a_request_that_cannot_be_read_leaves_its_key_unused(api: Api, room: Resource) -> None:
+    for wrong in ({}, claim(room, colour="red"), claim(room, ttl_seconds=-1)):
+        problem(api.post("/holds", wrong, key="k"), 400, "invalid")
+    assert not IdempotencyKey.objects.exists()
+    assert api.post("/holds", claim(room), key="k").status_code == 201
+
+
+@pytest.mark.django_db
+def test_what_was_done_is_answered_though_the_first_answer_got_lost(
+    api: Api, room: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crash comes after the commit: the caller has seen nothing but a broken connection."""
+
+    def lost(answer: Any) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("config.api.answered", lost)
+        with pytest.raises(ConnectionResetError):
+            api.post("/holds", claim(room), key="k")
+    again = api.post("/holds", claim(room), key="k")
+    assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_key_is_forgotten_after_its_time(api: Api, room: Resource) -> None:
+    """Then it is a new one: what it asks for is tried again."""
+    api.post("/holds", claim(room), key="k")
+    _age("6 days")
+    assert api.post("/holds", claim(room), key="k")["Idempotent-Replayed"] == "true"
+    _age("2 days")
+    problem(api.post("/holds", claim(room), key="k"), 409, "slot_taken")
+    assert Booking.objects.count() == 1
+
+
+def _age(by: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE members_idempotencykey SET created_at = created_at - '{by}'::interval"
+        )
+    purging.idempotency_keys()
+
+
+# Stripe is asked by a checkout, so that one is in tests/money.
+KEYED = sorted(set(BODIES) - {"quotes", "hold-checkout"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", KEYED)
+def test_every_post_is_answered_alike_and_done_once(
+    api: Api, room: Resource, ids: dict[str, Any], name: str
+) -> None:
+    path, body = POSTS[name].path(**ids), BODIES[name][0](room)
+    first = api.post(path, body, key="k")
+    with unchanged():
+        again = api.post(path, body, key="k")
+        assert again["Idempotent-Replayed"] == "true"
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        if name != "hold-extend":  # which has no body that could be another
+            other = body | OTHERS.get(name, {"reason": "Another"})
+            problem(api.post(path, other, key="k"), 422, "idempotency_key_reused")
+            problem(api.post(path, body, key=None), 400, "idempotency_key_required")
+
+
+OTHERS: dict[str, Any] = {
+    "holds": {"ttl_seconds": 600},
+    "waitlist": {"quantity": 2},
+    "hold-confirm": {
+        "payment": {"provider": "x", "reference": "y", "amount_minor": 1, "currency": "NZD"}
+    },
+}
 
 
 @pytest.mark.django_db

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from bookings.errors import SlotTaken
 from bookings.models import Booking
@@ -229,6 +229,37 @@ def test_one_claim_under_one_key_at_once_is_one_hold():
     found = together([lambda: ask(claim)] * 10)
     assert {(a.status, a.body["id"]) for a in found} == {(201, found[0].body["id"])}
     assert Booking.objects.count() == 1
+
+
+def power_cut():
+    """The server loses this session: what was not committed never was."""
+    sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_a_crash_between_effect_and_record_leaves_neither(effect):
+    def work():
+        effect()
+        power_cut()
+
+    with pytest.raises(OperationalError):
+        Aside(lambda: ask(work)).result()
+    assert count() == 0
+    assert not IdempotencyKey.objects.exists()
+    assert (ask(effect).replayed, ask(effect).replayed, count()) == (False, True, 1)
+
+
+def test_control_a_record_written_after_the_effect_lets_it_happen_twice(effect):
+    """What the shared transaction protects from."""
+
+    def apart():
+        answer = effect()  # committed by itself
+        power_cut()
+        return ask(lambda: answer)
+
+    with pytest.raises(OperationalError):
+        Aside(apart).result()
+    assert not ask(effect).replayed
+    assert count() == 2
 
 
 def test_the_effect_and_its_record_stand_or_fall_together(effect):
