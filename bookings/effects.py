@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from bookings import freshness, mails
+from bookings import freshness, mails, webhooks
 from bookings.models import Booking, BookingEvent
 from config.kernel.effects import Happening, on, together
 from config.kernel.money import Money
 from members.models import Notification
+from members.webhook_models import WebhookMessage
 
 PAID_TOO_LATE = "The payment came when the time was gone"
 PAYMENT_FAILED = "The bank did not pay"
@@ -103,6 +104,16 @@ def mail_release(happening: Happening) -> list[Notification]:
     if booking.requested_at is not None and booking.needs_approval:
         return mails.not_approved(booking, reason=happening.reason)
     return mails.released_by_staff(happening.subject, happening.reason)
+
+
+# --- Subscribers (docs/webhooks.md) ---------------------------------------------------------------
+
+
+@on("booking.confirmed", "booking.rescheduled", "booking.lines_cancelled", "booking.cancelled",
+    "booking.completed", "booking.no_show",
+)  # fmt: skip
+def tell_subscribers(happening: Happening) -> list[WebhookMessage]:
+    return webhooks.told(happening, happening.name)
 
 
 # --- What is remembered of availability is forgotten (nothing is written) ------------------------

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from bookings.models import Booking, Change, Resource
 from bookings.pool_use import PEAK_LIVE
@@ -13,6 +13,7 @@ from bookings.rules import Rules, Window
 from bookings.rules_query import BY_ID, ONE_BY_ID, RULES_SQL, rules_from
 from config.kernel import clock
 from config.kernel.locks import lock_ids, locked, require_transaction
+from members.models import Workspace
 
 _OCCUPIED = """tstzrange(
                   %(start)s::timestamptz - make_interval(secs => r.buffer_before_seconds),
@@ -115,8 +116,14 @@ def lock_free_resources_of(booking_ids: Iterable[UUID]) -> list[UUID]:
 
 
 def lock_bookings(ids: Iterable[UUID]) -> QuerySet[Booking]:
-    """Bookings by id, ascending; their resources are locked before."""
-    return locked(Booking.objects.filter(pk__in=lock_ids(ids)))
+    """Bookings by id, ascending; their resources are locked before.
+
+    Each comes with its workspace's `webhook_types`, so that what follows from its moves need not
+    ask whether anybody subscribes.
+    """
+    subscribed = Workspace.objects.filter(pk=OuterRef("workspace_id")).values("webhook_types")
+    rows = Booking.objects.filter(pk__in=lock_ids(ids))
+    return locked(rows.annotate(webhook_types=Subquery(subscribed)))
 
 
 def lock_change(change_id: UUID, booking: Booking) -> Change:

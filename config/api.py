@@ -303,6 +303,25 @@ class Fields:
             return ""
         return as_text(self._required(field), self.name(field), max_length, **self._data)
 
+    def boolean(self, field: str) -> bool | None:
+        """True or false, or None where the field is missing or null."""
+        if not self.has(field):
+            return None
+        value = self._values[field]
+        if not isinstance(value, bool):
+            _refuse("This is true or false.", self.name(field), self._data)
+        return value
+
+    def texts(self, field: str, most: int, *, most_characters: int) -> list[str]:
+        """A list of at most so many texts; empty where the field is missing or null."""
+        values = self._values[field] if self.has(field) else []
+        if not isinstance(values, list) or len(values) > most:
+            _refuse(f"A list of at most {most} texts.", self.name(field), self._data)
+        return [
+            as_text(value, f"{self.name(field)}.{index}", most_characters, **self._data)
+            for index, value in enumerate(values)
+        ]
+
     def email(self, field: str) -> str:
         if not self.has(field):
             return ""

@@ -7,6 +7,7 @@ from bookings import api as bookings
 from config.api import NotFoundView
 from holds import api as holds
 from holds import api_waitlist
+from members import api_webhooks as webhooks
 from payments import api as payments
 from payments import api_confirm, api_credits, api_leave_waitlist, api_quotes, api_reschedule
 from payments import api_money_back as money_back
@@ -56,6 +57,37 @@ urlpatterns = [
         "members/<uuid:member_id>/credits",
         api_credits.MemberCreditsView.as_view(),
         name="member-credits",
+    ),
+    path("webhook-endpoints", webhooks.EndpointListView.as_view(), name="webhook-endpoints"),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>",
+        webhooks.EndpointView.as_view(),
+        name="webhook-endpoint",
+    ),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>/test",
+        webhooks.EndpointTestView.as_view(),
+        name="webhook-endpoint-test",
+    ),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>/rotate-secret",
+        webhooks.EndpointRotationView.as_view(),
+        name="webhook-endpoint-rotate-secret",
+    ),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>/deliveries",
+        webhooks.DeliveryListView.as_view(),
+        name="webhook-deliveries",
+    ),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>",
+        webhooks.DeliveryView.as_view(),
+        name="webhook-delivery",
+    ),
+    path(
+        "webhook-endpoints/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/replay",
+        webhooks.DeliveryReplayView.as_view(),
+        name="webhook-delivery-replay",
     ),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),

@@ -9,12 +9,14 @@ from django.db.models import Model, Q
 from bookings.models import Booking, Change, Occupancy
 from config.kernel.effects import Happening, on, together
 from holds import waitlist_mails as mails
+from holds import webhooks
 from holds.changing import REPLACED
 from holds.models import FreedTime, Hold, WaitlistEntry
 from holds.states import EXPIRED
 from holds.waitlist import moved_all
 from holds.waitlist_states import OFFERED, PASSED, TAKEN, WAITING
 from members.models import Notification
+from members.webhook_models import WebhookMessage
 
 # How long freed time is kept from passers-by at most, should nobody look along its line.
 _KEPT = timedelta(seconds=30)
@@ -136,3 +138,28 @@ def mail_over(happening: Happening) -> list[Notification]:
 @on("waitlist.removed")
 def mail_removed(happening: Happening) -> list[Notification]:
     return mails.removed(happening.subject, happening.reason)
+
+
+# --- Subscribers (docs/webhooks.md) ---------------------------------------------------------------
+
+
+@on("hold.placed", "change.held")
+def tell_placed(happening: Happening) -> list[WebhookMessage]:
+    return webhooks.placed(happening)
+
+
+@on("booking.released", "booking.expired")
+def tell_ended(happening: Happening) -> list[WebhookMessage]:
+    return _tell_all_ended([happening])
+
+
+@together(tell_ended)
+def _tell_all_ended(happenings: Sequence[Happening]) -> list[WebhookMessage]:
+    is_release = happenings[0].name == "booking.released"
+    return webhooks.ended(happenings, webhooks.RELEASED if is_release else webhooks.EXPIRED)
+
+
+@on("change.released", "change.expired")
+def tell_change_ended(happening: Happening) -> list[WebhookMessage]:
+    is_release = happening.name == "change.released"
+    return webhooks.change_ended(happening, webhooks.RELEASED if is_release else webhooks.EXPIRED)

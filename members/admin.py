@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidg
 
 from members import (
     admin_groups,  # noqa: F401  (registers them)
+    admin_webhooks,  # noqa: F401  (the same)
     api_keys,
     mail,
     staffing,

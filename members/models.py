@@ -13,6 +13,7 @@ from django.db.models.functions import Lower, Now
 from config.kernel.ids import new_id
 from config.kernel.transitions import TransitionTable
 from members.rules import validate_accent, validate_currency, validate_timezone
+from members.webhook_models import MARK, WEBHOOK_TYPES_FIELD
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -136,6 +137,8 @@ class Workspace(models.Model):
     )
     # Whether there are any BookingLimits; kept by their trigger, so that a claim need not ask.
     limits_bookings = models.BooleanField(default=False, db_default=False, editable=False)
+    # Which types of event somebody subscribes to ("*": all); kept by the endpoints' trigger.
+    webhook_types = WEBHOOK_TYPES_FIELD
 
     stripe_account_id = models.CharField(max_length=255, blank=True)
     charges = models.CharField(max_length=12, choices=Charges, default=Charges.PLATFORM)
@@ -209,6 +212,7 @@ class Workspace(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        triggers = [MARK]
         constraints = [
             models.CheckConstraint(
                 name="workspace_cancel_terms_in_order",

@@ -1,9 +1,11 @@
-"""Answers that were kept for repeats are forgotten after their time (api.md: at least 7 days)."""
+"""Answers kept for repeats (api.md: at least 7 days), and what subscribers were told, are forgotten
+after their time."""
 
 from django.conf import settings
 from django.db import connection, transaction
 
 LEAST_DAYS = 7
+LEAST_DAYS_OF_WEBHOOKS = 4  # longer than they are retried
 BATCH = 5000
 
 _FORGET = """
@@ -23,4 +25,46 @@ def idempotency_keys() -> int:
             cursor.execute(_FORGET, [days, BATCH])
             last = cursor.rowcount
         forgotten += last
+    return forgotten
+
+
+# An endpoint that was deleted goes when nothing is left that it was told.
+_OLD_MESSAGES = """
+    SELECT m.sequence FROM members_webhookmessage m
+    WHERE m.created_at < clock_timestamp() - make_interval(days => %s)
+      AND NOT EXISTS (SELECT 1 FROM members_webhookdelivery d
+                      WHERE d.message_id = m.sequence AND d.state = 'pending')
+    ORDER BY m.created_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+_OF_MESSAGES = (
+    """DELETE FROM members_webhookattempt WHERE delivery_id IN
+       (SELECT id FROM members_webhookdelivery WHERE message_id = ANY(%s))""",
+    "DELETE FROM members_webhookdelivery WHERE message_id = ANY(%s)",
+    "DELETE FROM members_webhookmessage WHERE sequence = ANY(%s)",
+)
+_DELETED_ENDPOINTS = """
+    DELETE FROM members_webhookendpoint e
+    WHERE e.state = 'deleted'
+      AND NOT EXISTS (SELECT 1 FROM members_webhookdelivery d WHERE d.endpoint_id = e.id)
+      AND NOT EXISTS (SELECT 1 FROM members_webhookmessage m WHERE m.only_for_id = e.id)
+"""
+
+
+def webhook_messages() -> int:
+    """Delete messages older than `WEBHOOKS_KEPT_DAYS`, with deliveries and attempts; how many.
+
+    What is still to be delivered stays, however old.
+    """
+    days = max(LEAST_DAYS_OF_WEBHOOKS, settings.WEBHOOKS_KEPT_DAYS)
+    forgotten, last = 0, BATCH
+    while last == BATCH:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_OLD_MESSAGES, [days, BATCH])
+            found = [sequence for (sequence,) in cursor.fetchall()]
+            for statement in _OF_MESSAGES if found else ():
+                cursor.execute(statement, [found])
+            last = len(found)
+        forgotten += last
+    with connection.cursor() as cursor:
+        cursor.execute(_DELETED_ENDPOINTS)
     return forgotten

@@ -1,10 +1,12 @@
-"""Sending mail: at once by kick, by beat for what the kicks missed."""
+"""Sending mail and webhooks: at once by kick, by beat for what the kicks missed."""
 
 from uuid import UUID
 
 from celery import shared_task
 
-from members import mail
+from members import mail, purging, webhook_sending
+
+_SWEEP_SECONDS = 10
 
 
 @shared_task(name="members.send_notification")
@@ -17,3 +19,38 @@ def send_notification(notification_id: str) -> bool:
 def send_due_mail() -> int:
     """Send what is due, a batch at a time; returns how many went."""
     return sum(mail.send(notification_id) for notification_id in mail.due())
+
+
+@shared_task(name="members.send_webhooks")
+def send_webhooks(endpoint_id: str) -> int:
+    """Tell one subscriber what it has due; on a queue of its own, since they may be slow."""
+    endpoint = UUID(endpoint_id)
+    made = webhook_sending.work_through(endpoint)
+    if made and endpoint in webhook_sending.due_endpoints():
+        _begin([endpoint])
+    return made
+
+
+@shared_task(name="members.send_webhooks_of")
+def send_webhooks_of(workspace_id: str) -> int:
+    """Begin with every subscriber of a workspace that has something due; returns how many."""
+    return _begin(webhook_sending.due_endpoints(UUID(workspace_id)))
+
+
+@shared_task(name="members.send_due_webhooks")
+def send_due_webhooks() -> int:
+    """The same for all workspaces: what the kicks missed, and what is tried again."""
+    return _begin(webhook_sending.due_endpoints())
+
+
+@shared_task(name="members.purge_webhooks")
+def purge_webhooks() -> int:
+    """Forget what subscribers were told long ago; returns how many messages."""
+    return purging.webhook_messages()
+
+
+def _begin(endpoints: list[UUID]) -> int:
+    """A task for each; the next sweep begins with those whose task could not start in time."""
+    for endpoint_id in endpoints:
+        send_webhooks.apply_async((str(endpoint_id),), retry=False, expires=_SWEEP_SECONDS)
+    return len(endpoints)

@@ -7,7 +7,8 @@ from django.db.models import Model, QuerySet
 from bookings import mails
 from config.kernel.effects import Happening, kick, on, together
 from config.kernel.money import Money
-from payments import approval, receipts
+from members.webhook_models import WebhookMessage
+from payments import approval, receipts, webhooks
 from payments.models import Checkout, Due, Refund
 from payments.states import CAPTURE
 
@@ -102,6 +103,14 @@ def tell_refunded(happening: Happening) -> list[Model]:
         receipt=receipts.as_shown(note, booking) if note else None,
     )
     return [*([note] if note else []), *told]
+
+
+@on("refund.requested", "refund.submitted", "refund.succeeded", "refund.failed",
+    "refund.needs_attention",
+)  # fmt: skip
+def tell_subscribers(happening: Happening) -> list[WebhookMessage]:
+    """Subscribers hear of every state of a refund (docs/webhooks.md)."""
+    return webhooks.refund_updated(happening)
 
 
 @on("credit.returned")

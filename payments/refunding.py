@@ -212,9 +212,9 @@ def _new(money: LockedMoney, payment: Payment, amount_minor: int, to: str, why: 
         next_try_at=money.now if to_card else None,
     )
     rows.insert([refund])
-    _happened(money, refund, why.actor, kind="refund_requested")
     if to == Refund.To.HAND:
         move_refund(refund, NEEDS_ATTENTION, last_error=f"{TO_GIVE}: it came by {payment.name}.")
+    _happened(money, refund, why.actor, kind="refund_requested")
     return refund
 
 

@@ -18,7 +18,9 @@ from django.conf import settings
 from requests.structures import CaseInsensitiveDict
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress, filter_host
+from urllib3.exceptions import HTTPError
 
+from config.kernel.deadlines import Deadline, watched
 from config.kernel.errors import DomainError, InvalidInput
 
 USER_AGENT = "Surehold"
@@ -42,6 +44,16 @@ class AddressRefused(OutsideError):
     code = "address_refused"
     status = 422
     detail = "This address is private or cannot be used."
+
+
+class AnswerTooLarge(OutsideError):
+    """It answered with more than was to be read; `answer` is what was, up to there."""
+
+    detail = "The answer is too large."
+
+    def __init__(self, answer: "Fetched") -> None:
+        super().__init__()
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ def session(*, timeout_seconds: float = 10.0) -> requests.Session:
         )
     )
     made.trust_env = False
-    return made
+    return watched(made)
 
 
 def fetch(
@@ -87,7 +99,7 @@ def fetch(
 ) -> Fetched:
     """One request and its whole answer, whatever its status, within `timeout_seconds` in all.
 
-    Raises AddressRefused, and OutsideError for no answer, one that is too large or too slow, and
+    Raises AddressRefused, AnswerTooLarge, and OutsideError for no answer, one that is too slow, and
     one redirect more than `redirects`.
     """
     until = time.monotonic() + timeout_seconds
@@ -144,32 +156,44 @@ def _once(
     left = until - time.monotonic()
     if left <= 0:
         raise OutsideError("It took too long.")
+    deadline = Deadline(left)
     try:
-        with http.request(
-            method,
-            url,
-            headers=dict(headers),
-            data=body,
-            stream=True,
-            timeout=(min(CONNECT_SECONDS, left), left),
-        ) as response:
+        with (
+            deadline,
+            http.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=body,
+                stream=True,
+                timeout=(min(CONNECT_SECONDS, left), left),
+            ) as response,
+        ):
             content = _read(response, until, max_bytes)
-            return Fetched(response.status_code, response.headers, content, url)
+            answer = Fetched(response.status_code, response.headers, content[:max_bytes], url)
     except InvalidIPAddress:
         raise AddressRefused from None
     except requests.Timeout:
         raise OutsideError("It took too long.") from None
-    except (requests.RequestException, OSError, UnicodeError, ValueError) as error:
+    except (requests.RequestException, HTTPError, OSError, UnicodeError, ValueError) as error:
+        if deadline.has_passed:
+            raise OutsideError("It took too long.") from None
         raise OutsideError(f"It could not be reached ({type(error).__name__}).") from error
+    if deadline.has_passed:  # what was cut off may look like an end
+        raise OutsideError("It took too long.")
+    if len(content) > max_bytes:
+        raise AnswerTooLarge(answer)
+    return answer
 
 
 def _read(response: requests.Response, until: float, max_bytes: int) -> bytes:
-    """Piece by piece as it comes, so that a slow drip meets the deadline as well."""
+    """Piece by piece as it comes, so that a slow drip meets the deadline as well. What goes beyond
+    `max_bytes` by a piece is the caller's to refuse."""
     content = b""
     while piece := response.raw.read1(_CHUNK, decode_content=True):
         content += piece
         if len(content) > max_bytes:
-            raise OutsideError("The answer is too large.")
+            break
         if time.monotonic() > until:
             raise OutsideError("It took too long.")
     return content

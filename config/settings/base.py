@@ -160,6 +160,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 0.5,
     "visibility_timeout": 3600,
 }
+# Subscribers may be slow: they have a process of their own (Procfile), so that no other task waits.
+CELERY_TASK_ROUTES = {"members.send_webhooks": {"queue": "webhooks"}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "holds-tidy-lapsed": {
@@ -189,6 +191,12 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "payments-expire-credit": {"task": "payments.expire_credit", "schedule": timedelta(minutes=5)},
     "payments-purge": {"task": "payments.purge", "schedule": timedelta(hours=1)},
     "members-send-due-mail": {"task": "members.send_due_mail", "schedule": timedelta(seconds=10)},
+    "members-send-due-webhooks": {
+        "task": "members.send_due_webhooks",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
+    "members-purge-webhooks": {"task": "members.purge_webhooks", "schedule": timedelta(hours=1)},
     "bookings-remind": {"task": "bookings.remind", "schedule": timedelta(minutes=5)},
     "bookings-complete": {"task": "bookings.complete_past", "schedule": timedelta(minutes=5)},
 }
@@ -197,6 +205,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 # less than 7 days). Bookings, their history and money are kept.
 HOLDS_KEPT_DAYS = env.int("HOLDS_KEPT_DAYS", default=7)
 IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=7)
+# What subscribers were told, with every attempt; never less than 4 days.
+WEBHOOKS_KEPT_DAYS = env.int("WEBHOOKS_KEPT_DAYS", default=30)
 
 # --- People -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "members.Member"
@@ -290,6 +300,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PaymentState": "payments.api_schemas.PAYMENT_STATE",
         "ResourceMode": "bookings.models.Resource.Mode",
         "PriceKind": "bookings.models.PriceRule.Kind",
+        "WebhookEndpointState": "members.api_schemas_webhooks.ENDPOINT_STATE",
+        "WebhookDeliveryState": "members.api_schemas_webhooks.DELIVERY_STATE",
+        "WebhookType": "members.api_schemas_webhooks.TYPE",
         "RefundTo": "payments.models.Refund.To",
         "RefundAsked": "payments.models.refunds.ASKED",
         "RefundCause": "payments.models.Refund.Cause",

@@ -98,6 +98,8 @@ UNFOLD: dict[str, Any] = {
                     _item("Workspaces", "domain", "members_workspace"),
                     _item("Staff", "badge", "members_staff", "is_manager"),
                     _item("API keys", "key", "members_apikey", "is_manager"),
+                    _item("Webhooks", "webhook", "members_webhookendpoint", "is_manager"),
+                    _item("Webhook deliveries", "outbox", "members_webhookdelivery", "is_manager"),
                     _item("Member groups", "groups", "members_membergroup", "is_manager"),
                     _item("Members", "group", "members_member", "is_superuser"),
                 ],

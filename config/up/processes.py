@@ -1,4 +1,4 @@
-"""Web, worker and beat under honcho: prefixed logs, and all of them end together."""
+"""Web, workers and beat under honcho: prefixed logs, and all of them end together."""
 
 import signal
 import sys
@@ -13,7 +13,8 @@ from config.embedded.guard import die_with_parent
 from config.embedded.run import PROJECT, Run
 from config.up.procfile import command_lines
 
-NAMES = ("web", "worker", "beat")
+NAMES = ("web", "worker", "hooks", "beat")
+PATIENT = {"hooks", "beat"}
 
 
 class Reader(Process):
@@ -55,8 +56,8 @@ class Processes(Manager):
         self._once_started = once_started
         lines = command_lines()
         for name in NAMES:
-            # Four Pythons load Django at once; beat, which has little to do, lets the others pass.
-            line = f"nice {lines[name]}" if name == "beat" else lines[name]
+            # Many Pythons load Django at once; those that have little to do let the others pass.
+            line = f"nice {lines[name]}" if name in PATIENT else lines[name]
             self.add_process(name, run.guarded_line(line), env=env, cwd=str(PROJECT))
 
     def _start(self) -> None:

@@ -29,6 +29,12 @@ class Api:
         response = self.http.delete(f"{ROOT}{path}", headers=self._headers())
         return self._checked("delete", path, response)
 
+    def patch(self, path: str, body: Any) -> HttpResponse:
+        sent, kind = json.dumps(body), "application/json"
+        headers = self._headers()
+        response = self.http.patch(f"{ROOT}{path}", sent, content_type=kind, headers=headers)
+        return self._checked("patch", path, response, sent)
+
     def post(
         self, path: str, body: Any = None, *, key: str | None = "", match: str | None = None
     ) -> HttpResponse:

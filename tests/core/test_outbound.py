@@ -20,6 +20,12 @@ class Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         Server.seen.append(self.path)
+        if self.path == "/drip-headers":
+            for _ in range(100):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" if _ == 0 else b"X-A: b\r\n")
+                self.wfile.flush()
+                time.sleep(0.05)
+            return
         if self.path.startswith("/to/"):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to"))
@@ -73,6 +79,18 @@ def test_too_much_and_too_slow_are_given_up(server: str) -> None:
         outbound.fetch("GET", f"{server}/large", max_bytes=4000)
     with pytest.raises(outbound.OutsideError, match="too long"):
         outbound.fetch("GET", f"{server}/drip", timeout_seconds=0.3)
+
+
+def test_what_is_too_large_is_known_up_to_there(server: str) -> None:
+    with pytest.raises(outbound.AnswerTooLarge) as refused:
+        outbound.fetch("GET", f"{server}/large", max_bytes=4000)
+    assert (refused.value.answer.status, refused.value.answer.content) == (200, b"x" * 4000)
+
+
+def test_headers_that_drip_meet_the_limit_as_well(server: str) -> None:
+    """Each byte comes long before the socket's own timeout, which begins anew with each."""
+    with pytest.raises(outbound.OutsideError, match="too long"):
+        outbound.fetch("GET", f"{server}/drip-headers", timeout_seconds=0.3)
 
 
 @pytest.mark.parametrize(

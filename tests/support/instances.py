@@ -77,7 +77,7 @@ class Instance:
 
     def wait(self) -> None:
         assert self.child is not None
-        ready = {"web": self._web_ready, "worker": self._worker_ready}
+        ready = {"web": self._web_ready, "worker": self._worker_ready, "hooks": self._worker_ready}
         self.child.wait_until(ready.get(self.kind, lambda: True), READY_SECONDS)
 
     def _web_ready(self) -> bool:

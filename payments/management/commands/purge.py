@@ -9,8 +9,9 @@ from payments import purging
 
 
 class Command(BaseCommand):
-    help = "Delete ended holds without money, and idempotency keys, that are past their time."
+    help = "Delete ended holds without money, idempotency keys and webhooks past their time."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"{purging.ended_holds()} ended holds")
         self.stdout.write(f"{answers.idempotency_keys()} idempotency keys")
+        self.stdout.write(f"{answers.webhook_messages()} webhook messages")

@@ -1,0 +1,95 @@
+"""Several workers, and subscribers that hang: nothing is sent twice, and nobody waits for another.
+
+No time decides: the slow one hangs until the test lets it go, and what the others got is counted
+while it does.
+"""
+
+import pytest
+
+from bookings.models import Booking
+from members import webhook_sending
+from members.models import Workspace
+from members.webhook_models import WebhookDelivery
+from tests.admin.support import confirmed
+from tests.core.threads import Aside, together
+from tests.factories import WorkspaceFactory, make_room
+from tests.support.receiver import Receiver
+from tests.webhooks.support import deliveries, numbers, send, subscribe, tell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what hangs does so until the test lets it go."""
+    monkeypatch.setattr(webhook_sending, "ATTEMPT_SECONDS", 120.0)
+    monkeypatch.setattr(webhook_sending, "LEASE_SECONDS", 600)
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return WorkspaceFactory()
+
+
+def test_two_workers_at_once_send_each_once(workspace: Workspace, receiver: Receiver) -> None:
+    endpoint = subscribe(workspace, receiver.url("ok"))
+    for n in range(12):
+        tell(workspace, n=n)
+    made = together([lambda: send(endpoint)] * 3)
+    assert all(isinstance(each, int) for each in made), made
+    assert sorted(numbers(receiver.came())) == list(range(12))
+    assert {(d.state, d.tries) for d in deliveries(endpoint)} == {("delivered", 1)}
+
+
+def test_control_without_the_lease_it_is_sent_twice(
+    workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first request is under way, another worker takes the same delivery."""
+    monkeypatch.setattr(webhook_sending, "LEASE_SECONDS", 0)
+    endpoint = subscribe(workspace, receiver.url("hang"))
+    tell(workspace)
+    slow = Aside(lambda: send(endpoint))
+    receiver.wait_until_one_hangs()
+    receiver.go_on()
+    send(endpoint)
+    assert slow.result() >= 1
+    assert len(receiver.came()) >= 2
+    assert len({each.id for each in receiver.came()}) == 1
+
+
+def test_one_that_hangs_delays_no_other_and_no_booking(
+    workspace: Workspace, receiver: Receiver
+) -> None:
+    """While two of its requests hang, which is all it may have: others get theirs, bookings are
+    made, and nobody else begins anything with it."""
+    slow = subscribe(workspace, receiver.url("hang"))
+    quick = subscribe(workspace, receiver.url("ok", "q"))
+    for n in range(5):
+        tell(workspace, n=n)
+    hanging = [Aside(lambda: send(slow)) for _ in range(2)]
+    receiver.wait_until_one_hangs()
+    receiver.wait_until_one_hangs()
+    assert send(slow) == 0
+    assert send(quick) == 5
+    booking = confirmed(make_room(workspace=workspace))
+    assert Booking.objects.get(pk=booking.pk).state == "confirmed"
+    assert send(quick) == 2  # it was held and confirmed
+    states = [each.state for each in deliveries(slow)]
+    assert states == ["pending"] * 7
+    assert numbers(receiver.came("ok")[:5]) == [0, 1, 2, 3, 4]
+    assert len(receiver.came("hang")) == 2
+    receiver.go_on()
+    assert sum(each.result() for each in hanging) == 7
+    assert WebhookDelivery.objects.exclude(state="delivered").count() == 0
+
+
+def test_what_belongs_to_one_booking_comes_in_order_from_several_workers(
+    workspace: Workspace, receiver: Receiver
+) -> None:
+    endpoint = subscribe(workspace, receiver.url("ok"))
+    about = tell(workspace, n=0)
+    for n in range(1, 10):
+        tell(workspace, about, n=n)
+    together([lambda: send(endpoint)] * 3)
+    send(endpoint)
+    assert numbers(receiver.came()) == list(range(10))
