@@ -166,15 +166,21 @@ def _add_headers(operation: dict[str, Any], status: str, response: dict[str, Any
 def _add_examples(operation: dict[str, Any]) -> None:
     kept = examples().get(operation["operationId"], {})
     if "request" in kept and "requestBody" in operation:
-        for media in operation["requestBody"]["content"].values():
-            media["example"] = kept["request"]
+        _show(operation["requestBody"], kept["request"])
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in kept.get("parameters", {}):
             parameter["example"] = kept["parameters"][parameter["name"]]
     for status, response in operation["responses"].items():
         body = kept.get("responses", {}).get(status) or _problem(status, response)
-        for media in response.get("content", {}).values() if body else ():
-            media["example"] = body
+        if body:
+            _show(response, body)
+
+
+def _show(described: dict[str, Any], example: Any) -> None:
+    """Beside each content that has no example from its endpoint."""
+    for media in described.get("content", {}).values():
+        if "examples" not in media:
+            media["example"] = example
 
 
 def _problem(status: str, response: dict[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ New operations are covered by being described.
 """
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ CHECKS = [
     missing_required_header,
     ignored_auth,
 ]
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 BOTH = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
@@ -153,15 +155,23 @@ def _check_code(operation: Any, response: Any) -> None:
 
 
 def _aim(case: Any, world: World, luck: random.Random) -> None:
-    """Put what exists in place of random ids and times, in most requests that fit."""
+    """Put what exists in place of random ids and times, in most requests.
+
+    Of requests that do not fit only the address is aimed, so that what is wrong with them stays.
+    """
     if isinstance(case.query, dict):
         # A parameter without a value counts as not given, which no schema can say.
         case.query = {name: value for name, value in case.query.items() if not _is_empty(value)}
-    if case.meta is None or not case.meta.generation.mode.is_positive or luck.random() < 0.2:
+    if luck.random() < 0.2:
         return
-    for name in case.path_parameters or {}:
-        if name in world.ids:
+    for name, value in (case.path_parameters or {}).items():
+        if name in world.ids and _UUID.fullmatch(str(value)):  # others are what is wrong with it
             case.path_parameters[name] = luck.choice(world.ids[name])
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        _aim_what_is_asked(case, world, luck)
+
+
+def _aim_what_is_asked(case: Any, world: World, luck: random.Random) -> None:
     if isinstance(case.query, dict):
         case.query.update(_aimed(case.query, world, luck))
     if isinstance(case.body, dict):

@@ -217,7 +217,7 @@ def test_the_page_for_integrators_lists_the_codes() -> None:
     ours = {code: status for code, status in listed.items() if code in errors}
     assert ours == {code: errors[code] for code in ours}
     assert {"slot_taken", "hold_expired", "payment_in_progress", "refund_too_large"} <= set(ours)
-    assert set(listed) - set(errors) == set(_FROM_THE_FRAMEWORK)
+    assert set(listed) - set(errors) <= set(_FROM_THE_FRAMEWORK)
 
 
 _FROM_THE_FRAMEWORK = [

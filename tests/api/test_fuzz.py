@@ -12,7 +12,10 @@ EXAMPLES = int(os.environ.get("SUREHOLD_FUZZ_EXAMPLES", "8"))
 SEED = int(os.environ.get("SUREHOLD_FUZZ_SEED", "1"))
 
 
-def test_every_answer_is_described(transactional_db: None, sandbox: SandboxClient) -> None:
+def test_every_answer_is_described(
+    transactional_db: None, sandbox: SandboxClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("ERROR", logger="django.request")  # refusals are what is asked for
     world, failures = fuzzing.make_world(), []
     for operation in fuzzing.operations(fuzzing.load()):
         try:
