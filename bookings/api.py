@@ -22,6 +22,7 @@ from bookings.api_schemas import (
     AvailabilitySchema,
     EventSchema,
     ExplanationSchema,
+    ResourcePageSchema,
     ResourceSchema,
 )
 from bookings.availability import Availability, slots
@@ -34,7 +35,7 @@ from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
 from bookings.visibility import OPERATOR, Viewer, visible
 from config.api import ApiView, Query, money, rfc3339, rfc3339_or_none
-from config.api_schemas import PAGING, answers, page_of, query
+from config.api_schemas import AGE, PAGING, answers, page_of, query, several
 from config.kernel.errors import DomainError, InvalidInput, NotFound
 from config.pagination import paginated
 from members.models import Workspace
@@ -64,21 +65,36 @@ class ResourceListView(ApiView):
         operation_id="resources_list",
         tags=["resources"],
         parameters=[
-            query("q", str, "Words in the name, description, category or location."),
-            query("location", str, "Id or slug."),
-            query("mode", str, "exclusive or pooled."),
-            query("category", str, "Id or slug."),
-            query("seats", int, "At least this many."),
+            query("q", str, "Words in the name, description, category or location.", high=200),
+            query("location", str, "Id or slug.", high=200),
+            several("mode", Resource.Mode.values, "How it is booked."),
+            query("category", str, "Id or slug.", high=200),
+            query("seats", int, "At least this many.", low=1, high=MAX_QUANTITY),
             query("free_from", datetime, "With `free_to`: free throughout that window."),
-            query("free_to", datetime),
-            query("quantity", int, "With `free_from`: units free at once; 1 unless said."),
-            query("near", str, "`latitude,longitude` in degrees: the nearest first."),
-            query("next_free", int, "Minutes; says when each is next free for that long."),
+            query("free_to", datetime, "With `free_from`; at most 62 days after it."),
+            query(
+                "quantity",
+                int,
+                "With `free_from`: units free at once.",
+                low=1,
+                high=MAX_QUANTITY,
+                default=1,
+            ),
+            query("near", str, "`latitude,longitude` in degrees: the nearest first.", high=200),
+            query(
+                "next_free",
+                int,
+                "Minutes; says when each is next free for that long.",
+                low=1,
+                high=MAX_RANGE_MINUTES,
+            ),
             *PAGING,
+            AGE,
         ],
-        responses=answers({200: page_of(ResourceSchema, "Resource")}),
+        responses=answers({200: ResourcePageSchema}, raises=[RangeTooLong]),
     )
     def get(self, request: Request) -> Response:
+        """The resources that can be booked here, or those that a search describes."""
         asked = Query(request)
         viewer = viewer_of(self)
         found = _found(asked, self.workspace, viewer)
@@ -101,6 +117,7 @@ class ResourceView(ApiView):
     @extend_schema(
         operation_id="resources_read",
         tags=["resources"],
+        parameters=[AGE],
         responses=answers({200: ResourceSchema}),
     )
     def get(self, request: Request, resource_id: UUID) -> Response:
@@ -119,14 +136,33 @@ class AvailabilityView(ApiView):
         operation_id="resources_availability",
         tags=["resources"],
         parameters=[
-            query("from", datetime, required=True),
-            query("to", datetime, "At most 62 days after `from`.", required=True),
-            query("duration", int, "Minutes; asks for `slots`, the bookable starts."),
-            query("days", int, "Days or nights, where it is booked by them; asks for `slots`."),
-            query("step", int, "Minutes between starts; the resource's unless given."),
-            query("quantity", int, "Units wanted; 1 unless said."),
+            query("from", datetime, "The first moment of the range.", required=True),
+            query("to", datetime, "After `from`, by at most 62 days.", required=True),
+            query(
+                "duration",
+                int,
+                "Minutes; asks for `slots`, the bookable starts.",
+                low=1,
+                high=MAX_RANGE_MINUTES,
+            ),
+            query(
+                "days",
+                int,
+                "Days or nights, where it is booked by them; asks for `slots`.",
+                low=1,
+                high=365,
+            ),
+            query(
+                "step",
+                int,
+                "Minutes between starts; the resource's unless given.",
+                low=5,
+                high=24 * 60,
+            ),
+            query("quantity", int, "Units wanted.", low=1, high=MAX_QUANTITY, default=1),
+            AGE,
         ],
-        responses=answers({200: AvailabilitySchema}),
+        responses=answers({200: AvailabilitySchema}, raises=[RangeTooLong]),
     )
     def get(self, request: Request, resource_id: UUID) -> Response:
         """When it is free. This may be stale by the time it is read: a hold decides."""
@@ -151,11 +187,11 @@ class ExplainView(ApiView):
         operation_id="resources_explain",
         tags=["resources"],
         parameters=[
-            query("start", datetime, required=True),
-            query("end", datetime, required=True),
-            query("quantity", int, "1 unless said."),
+            query("start", datetime, "The window's first moment.", required=True),
+            query("end", datetime, "After `start`, by at most 62 days.", required=True),
+            query("quantity", int, "Units wanted.", low=1, high=MAX_QUANTITY, default=1),
         ],
-        responses=answers({200: ExplanationSchema}),
+        responses=answers({200: ExplanationSchema}, raises=[RangeTooLong]),
     )
     def get(self, request: Request, resource_id: UUID) -> Response:
         """Why a window is or is not free: hours, notice, block, hold and its end, booking."""

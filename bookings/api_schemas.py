@@ -4,11 +4,18 @@ from rest_framework import serializers
 
 from bookings.models import AddOn, PriceRule, Resource
 from bookings.states import BOOKING_STATES, CHANGE_STATES
-from config.api_schemas import MoneySchema, WindowSchema
+from config.api_schemas import MoneySchema, WindowSchema, page_of
 
 BOOKING_STATE = [(state, state) for state in BOOKING_STATES.states]
 CHANGE_STATE = [(state, state) for state in CHANGE_STATES.states]
 _FOR_SERVERS = "Not shown to publishable keys."
+
+
+def stale() -> serializers.BooleanField:
+    """The field of answers that `last_answers` gives."""
+    return serializers.BooleanField(
+        required=False, help_text="True while the database is gone: the last known answer."
+    )
 
 
 class NamedSchema(serializers.Serializer):
@@ -89,6 +96,7 @@ class OfferSchema(serializers.Serializer):
 
 
 class ResourceSchema(serializers.Serializer):
+    stale = stale()
     id = serializers.UUIDField()
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -112,6 +120,10 @@ class ResourceSchema(serializers.Serializer):
         required=False, allow_null=True, help_text="With `near`; null where nobody said where."
     )
     next_free = WindowSchema(required=False, allow_null=True, help_text="With `next_free`.")
+
+
+class ResourcePageSchema(page_of(ResourceSchema, "Resource")):  # type: ignore[misc]
+    stale = stale()
 
 
 class FreeSchema(serializers.Serializer):
@@ -138,9 +150,7 @@ class AvailabilitySchema(serializers.Serializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
     as_of = serializers.DateTimeField(help_text="How fresh this is.")
-    stale = serializers.BooleanField(
-        required=False, help_text="True while the database is gone: the last known answer."
-    )
+    stale = stale()
     free = FreeSchema(many=True)
     slots = SlotSchema(many=True, required=False, help_text="With `duration`: bookable starts.")
 

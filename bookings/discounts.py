@@ -59,6 +59,14 @@ class DiscountNotForThis(DiscountRefused):
 
 
 _BY_THEM = "This code has been used with this e-mail address as often as it can be."
+DISCOUNT_ERRORS: list[type[DomainError]] = [
+    DiscountUnknown,
+    DiscountNotNow,
+    DiscountNotForThis,
+    DiscountUsedUp,
+    DiscountRefused,
+]
+
 names("discount_max_uses", DiscountUsedUp)
 names("discount_max_uses_each", lambda: DiscountUsedUp(_BY_THEM))
 

@@ -70,6 +70,15 @@ class SlotTaken(LineError):
         super().__init__(detail, line=line, add_on=add_on, remaining=remaining, next_free=next_free)
 
 
+# What a line may be refused for, whoever asks for it.
+NOT_ALLOWED: list[type[DomainError]] = [
+    UnknownResource,
+    OutsideOpeningHours,
+    WindowNotAllowed,
+    OnlyWithOthers,
+    AddOnNotAllowed,
+]
+
 names("occupancy_no_overlap", SlotTaken)
 names("occupancy_within_capacity", SlotTaken)
 names("occupancy_not_blocked", lambda: SlotTaken("That time is closed for bookings."))

@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from bookings.api import booking_brief
 from bookings.api_changes import change_json
 from config.api import ApiView, rfc3339
-from config.api_schemas import HOLD_TOKEN_HEADER, answers, idempotency_header
+from config.api_schemas import ETAG, HOLD_TOKEN_HEADER, answers, idempotency_header
 from config.etags import etag
 from config.kernel.errors import NotFound
 from holds import services, states
 from holds.api_schemas import HoldSchema
+from holds.errors import HoldExpired, HoldNotExtendable
 from holds.models import Hold
 from members.idempotency import Answer
 from members.models import Workspace
@@ -28,7 +29,7 @@ class HoldReadView(ApiView):
     @extend_schema(
         operation_id="holds_read",
         tags=["holds"],
-        parameters=[HOLD_TOKEN_HEADER],
+        parameters=[HOLD_TOKEN_HEADER, ETAG],
         responses=answers({200: HoldSchema}),
     )
     def get(self, request: Request, hold_id: UUID) -> Response:
@@ -46,7 +47,7 @@ class HoldExtendView(ApiView):
         tags=["holds"],
         request=None,
         parameters=[idempotency_header(required=False), HOLD_TOKEN_HEADER],
-        responses=answers({200: HoldSchema}, [410], keyed=True),
+        responses=answers({200: HoldSchema}, keyed=True, raises=[HoldExpired, HoldNotExtendable]),
     )
     def post(self, request: Request, hold_id: UUID) -> Response:
         """More time, once, by the workspace's extension."""

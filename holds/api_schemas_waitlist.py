@@ -2,14 +2,20 @@
 
 from rest_framework import serializers
 
+from bookings.api import MAX_QUANTITY
 from holds.waitlist_states import WAITLIST_STATES
 
 WAITLIST_STATE = [(state, state) for state in WAITLIST_STATES.states]
 
 
+class WaitingMemberRequestSchema(serializers.Serializer):
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(required=False, allow_null=True, max_length=200)
+
+
 class WaitingMemberSchema(serializers.Serializer):
     email = serializers.EmailField()
-    name = serializers.CharField(required=False, max_length=200)
+    name = serializers.CharField(help_text="Empty where nobody said.")
 
 
 class WaitlistRequestSchema(serializers.Serializer):
@@ -18,12 +24,15 @@ class WaitlistRequestSchema(serializers.Serializer):
     end = serializers.DateTimeField(help_text="With its offset; not part of the window.")
     duration = serializers.IntegerField(
         required=False,
+        allow_null=True,
         min_value=1,
         help_text="In minutes: any start within the window that leaves so long will do. The whole "
         "window unless given. The window is then at most a week.",
     )
-    quantity = serializers.IntegerField(default=1, min_value=1)
-    member = WaitingMemberSchema()
+    quantity = serializers.IntegerField(
+        default=1, allow_null=True, min_value=1, max_value=MAX_QUANTITY
+    )
+    member = WaitingMemberRequestSchema()
 
 
 class WaitlistOfferSchema(serializers.Serializer):

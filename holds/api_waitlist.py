@@ -10,12 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.api import MAX_QUANTITY
+from bookings.errors import NOT_ALLOWED
 from config.api import ApiView, Fields, Query, rfc3339, rfc3339_or_none
-from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.api_schemas import PAGING, answers, idempotency_header, page_of, query, several
 from config.kernel.errors import NotFound
 from config.pagination import paginated
 from holds import waitlist
 from holds.api_schemas_waitlist import WaitlistEntrySchema, WaitlistRequestSchema
+from holds.errors import AlreadyFree, TooManyWaiting
 from holds.models import WaitlistEntry
 from holds.subjects import Claimant
 from holds.waitlist import Wish
@@ -32,9 +34,9 @@ class WaitlistView(ApiView):
         operation_id="waitlist_list",
         tags=["waitlist"],
         parameters=[
-            query("state", str, f"One or several of {', '.join(WAITLIST_STATES.states)}."),
-            query("resource", UUID),
-            query("email", str),
+            several("state", WAITLIST_STATES.states, "Only those in these states."),
+            query("resource", UUID, "Only those who wait for this resource."),
+            query("email", str, "Only this person's.", high=254),
             *PAGING,
         ],
         responses=answers({200: page_of(WaitlistEntrySchema, "WaitlistEntry")}),
@@ -55,7 +57,11 @@ class WaitlistView(ApiView):
         tags=["waitlist"],
         request=WaitlistRequestSchema,
         parameters=[idempotency_header(required=True)],
-        responses=answers({200: WaitlistEntrySchema, 201: WaitlistEntrySchema}, keyed=True),
+        responses=answers(
+            {200: WaitlistEntrySchema, 201: WaitlistEntrySchema},
+            keyed=True,
+            raises=[*NOT_ALLOWED, AlreadyFree, TooManyWaiting],
+        ),
     )
     def post(self, request: Request) -> Response:
         """Wait for a taken time. 409 `slot_free` where nobody needs to wait: hold it instead.

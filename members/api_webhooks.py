@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.api import ApiView, Fields, Query, rfc3339, rfc3339_or_none
-from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.api_schemas import PAGING, answers, idempotency_header, page_of, query, several
 from config.kernel.errors import InvalidInput, NotFound
 from config.pagination import paginated
 from members import api_schemas_webhooks as schemas
@@ -41,7 +41,11 @@ class EndpointListView(ApiView):
         tags=_TAGS,
         request=schemas.EndpointRequestSchema,
         parameters=[idempotency_header(required=True)],
-        responses=answers({201: schemas.EndpointWithSecretSchema}, keyed=True),
+        responses=answers(
+            {201: schemas.EndpointWithSecretSchema},
+            keyed=True,
+            raises=[webhook_endpoints.TooManyEndpoints],
+        ),
         examples=[schemas.ASKED, schemas.SHOWN_WITH_SECRET],
     )
     def post(self, request: Request) -> Response:
@@ -105,7 +109,9 @@ class EndpointTestView(ApiView):
         tags=_TAGS,
         request=None,
         parameters=[idempotency_header(required=False)],
-        responses=answers({201: schemas.DeliverySchema}, keyed=True),
+        responses=answers(
+            {201: schemas.DeliverySchema}, keyed=True, raises=[webhook_endpoints.EndpointDisabled]
+        ),
         examples=[schemas.TOLD],
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -154,8 +160,8 @@ class DeliveryListView(ApiView):
         operation_id="webhook_deliveries_list",
         tags=_TAGS,
         parameters=[
-            query("state", str, "One or several of pending, delivered, failed, stopped."),
-            query("type", str, "One or several types."),
+            several("state", [state for state, _ in schemas.DELIVERY_STATE], "In these states."),
+            several("type", [*TYPES, TEST], "Of these types."),
             query("booking", UUID, "What it is about."),
             *PAGING,
         ],
@@ -194,7 +200,9 @@ class DeliveryReplayView(ApiView):
         tags=_TAGS,
         request=None,
         parameters=[idempotency_header(required=False)],
-        responses=answers({200: schemas.DeliverySchema}, keyed=True),
+        responses=answers(
+            {200: schemas.DeliverySchema}, keyed=True, raises=[webhook_endpoints.EndpointDisabled]
+        ),
         examples=[schemas.TOLD],
     )
     def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:

@@ -34,6 +34,7 @@ from config.api import (
     rfc3339_or_none,
 )
 from config.api_schemas import (
+    ETAG,
     HOLD_TOKEN_HEADER,
     PAGING,
     VISITOR_HEADER,
@@ -41,9 +42,10 @@ from config.api_schemas import (
     idempotency_header,
     page_of,
     query,
+    several,
 )
 from config.etags import etag
-from config.kernel.errors import NotFound
+from config.kernel.errors import InvalidTransition, NotFound
 from config.pagination import paginated
 from holds import gate
 from holds.api import HoldReadView, hold_json, holds_of
@@ -52,6 +54,7 @@ from holds.models import Hold
 from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
 from members.idempotency import Answer
 from payments import checkouts, holding
+from payments.api_errors import CHECKOUT_ERRORS, CLAIM_ERRORS
 from payments.api_schemas import (
     BookingSchema,
     CheckoutRequestSchema,
@@ -60,6 +63,7 @@ from payments.api_schemas import (
 )
 from payments.api_strangers import check_payer, check_way, claimant_of, to_replace
 from payments.credits import MAX_MINOR, SPENDING
+from payments.errors import PaymentInProgress
 from payments.holding import AddOnRequest, Claimant, LineRequest
 from payments.models import CreditEntry, Due, Payment
 from payments.standing import GIVEN_BACK, given_back_on, with_given_back
@@ -83,10 +87,10 @@ class HoldListView(ApiView):
         tags=["holds"],
         request=HoldRequestSchema,
         parameters=[idempotency_header(required=True), VISITOR_HEADER],
-        responses=answers({201: HoldSchema}, keyed=True),
+        responses=answers({201: HoldSchema}, keyed=True, raises=CLAIM_ERRORS),
     )
     def post(self, request: Request) -> Response:
-        """Claim. All lines or none, each with its add-ons.
+        """Hold slots for a while. All lines or none, each with its add-ons.
 
         409 `slot_taken` names the line (and which of its add-ons, where it is one), how many units
         remain throughout that time, and in `next_free` where the line would be at the nearest time
@@ -142,7 +146,7 @@ class HoldView(HoldReadView):
         operation_id="holds_delete",
         tags=["holds"],
         parameters=[HOLD_TOKEN_HEADER],
-        responses=answers({204: None}, [409]),
+        responses=answers({204: None}, raises=[PaymentInProgress, InvalidTransition]),
     )
     def delete(self, request: Request, hold_id: UUID) -> Response:
         """Give the slot back. 409 `payment_in_progress` while a payment is being settled."""
@@ -159,7 +163,7 @@ class HoldCheckoutView(ApiView):
         tags=["holds"],
         request=CheckoutRequestSchema,
         parameters=[idempotency_header(required=True), HOLD_TOKEN_HEADER],
-        responses=answers({200: CheckoutSchema}, [410], keyed=True),
+        responses=answers({200: CheckoutSchema}, keyed=True, raises=CHECKOUT_ERRORS),
     )
     def post(self, request: Request, hold_id: UUID) -> Response:
         """A payment page for the hold; the same open session on repetition."""
@@ -272,9 +276,9 @@ class BookingListView(ApiView):
         operation_id="bookings_list",
         tags=["bookings"],
         parameters=[
-            query("state", str, f"One or several of {', '.join(BOOKING_STATES.states)}."),
-            query("resource", UUID),
-            query("member", str, "A member's id, or an e-mail address."),
+            several("state", BOOKING_STATES.states, "Only those in these states."),
+            query("resource", UUID, "Only those with a line of this resource."),
+            query("member", str, "A member's id, or an e-mail address.", high=254),
             query("from", datetime, "Bookings that end after this."),
             query("to", datetime, "Bookings that start before this."),
             *PAGING,
@@ -291,6 +295,7 @@ class BookingView(ApiView):
     @extend_schema(
         operation_id="bookings_read",
         tags=["bookings"],
+        parameters=[ETAG],
         responses=answers({200: BookingSchema}),
     )
     def get(self, request: Request, booking_id: UUID) -> Response:

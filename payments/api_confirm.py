@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.api import MAX_INTEGER, ApiView, Fields
-from config.api_schemas import answers, idempotency_header
+from config.api_schemas import ETAG, answers, idempotency_header
 from config.etags import tagged
 from config.kernel.money import KNOWN_CURRENCIES, Money
 from members.idempotency import Answer
 from payments.api import booking_json, bookings_of, require_hold
+from payments.api_errors import CONFIRM_ERRORS
 from payments.api_schemas import BookingSchema
 from payments.external import Received, confirm_external
 
@@ -33,8 +34,8 @@ class HoldConfirmView(ApiView):
         operation_id="holds_confirm",
         tags=["holds"],
         request=ConfirmRequestSchema,
-        parameters=[idempotency_header(required=True)],
-        responses=answers({200: BookingSchema}, [410], keyed=True),
+        parameters=[idempotency_header(required=True), ETAG],
+        responses=answers({200: BookingSchema}, keyed=True, raises=CONFIRM_ERRORS),
     )
     def post(self, request: Request, hold_id: UUID) -> Response:
         """Confirm a hold that another payment provider has taken the money for.

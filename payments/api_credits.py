@@ -22,9 +22,11 @@ _NEWEST_FIRST = ["-created_at", "-id"]
 
 class CreditRequestSchema(serializers.Serializer):
     amount_minor = serializers.IntegerField(min_value=1, max_value=MAX_MINOR)
-    reason = serializers.CharField(max_length=500)
+    reason = serializers.CharField(max_length=500, help_text="Kept with the entry.")
     expires_at = serializers.DateTimeField(
-        required=False, help_text="After the workspace's days of validity unless given."
+        required=False,
+        allow_null=True,
+        help_text="After the workspace's days of validity unless given.",
     )
 
 
@@ -51,7 +53,7 @@ class CreditPageSchema(page_of(CreditEntrySchema, "CreditEntry")):  # type: igno
 class MemberCreditsView(ApiView):
     @extend_schema(
         operation_id="credits_list",
-        tags=["credits"],
+        tags=["credit"],
         parameters=PAGING,
         responses=answers({200: CreditPageSchema}),
     )
@@ -65,7 +67,7 @@ class MemberCreditsView(ApiView):
 
     @extend_schema(
         operation_id="credits_issue",
-        tags=["credits"],
+        tags=["credit"],
         request=CreditRequestSchema,
         parameters=[idempotency_header(required=True)],
         responses=answers({201: CreditIssuedSchema}, keyed=True),

@@ -10,17 +10,26 @@ from rest_framework.response import Response
 from bookings.models import Booking
 from bookings.services import refuse_another_version
 from config.api import ApiView, Fields, Query, money, rfc3339, rfc3339_or_none
-from config.api_schemas import PAGING, answers, idempotency_header, page_of, query
+from config.api_schemas import (
+    ETAG_OF_BOOKING,
+    PAGING,
+    PREVIEW,
+    answers,
+    idempotency_header,
+    page_of,
+)
 from config.etags import IfMatch, tagged
-from config.kernel.errors import NotFound
+from config.kernel.errors import NotFound, VersionMismatch
 from config.kernel.money import Money
 from config.pagination import paginated
 from members.idempotency import Answer
 from payments import cancelling, refunding
 from payments.api import NEWEST_FIRST, booking_json, bookings_of
+from payments.api_errors import CANCEL_ERRORS, REFUND_ERRORS
 from payments.api_schemas_money_back import (
     CANCEL_ANSWER,
     IF_MATCH,
+    MAX_AMOUNT,
     CancelRequestSchema,
     GivenSchema,
     RefundRequestSchema,
@@ -33,7 +42,6 @@ from payments.models import Refund
 from payments.models.refunds import ASKED
 
 MAX_REASON = 300
-MAX_AMOUNT = 2**53
 
 
 class CancelView(ApiView):
@@ -42,11 +50,12 @@ class CancelView(ApiView):
         tags=["bookings"],
         request=CancelRequestSchema,
         parameters=[
-            query("preview", bool, "true: say what would be given back, and change nothing."),
+            PREVIEW,
             idempotency_header(required=False),
             IF_MATCH,
+            ETAG_OF_BOOKING,
         ],
-        responses=answers({200: CANCEL_ANSWER}, [412], keyed=True),
+        responses=answers({200: CANCEL_ANSWER}, keyed=True, raises=CANCEL_ERRORS),
     )
     def post(self, request: Request, booking_id: UUID) -> Response:
         """Cancel, free the slot, and give back by the policy, nothing, or all of it.
@@ -83,7 +92,7 @@ class RefundsView(ApiView):
         tags=["bookings"],
         request=RefundRequestSchema,
         parameters=[idempotency_header(required=True), IF_MATCH],
-        responses=answers({201: GivenSchema}, [412], keyed=True),
+        responses=answers({201: GivenSchema}, keyed=True, raises=[*REFUND_ERRORS, VersionMismatch]),
     )
     def post(self, request: Request, booking_id: UUID) -> Response:
         """Give back a part of what was paid, or all of it. The booking does not move, nor does its
@@ -172,6 +181,6 @@ def booking_of(view: ApiView, booking_id: UUID) -> Booking:
 
 def choice(fields: Fields, name: str, choices: list[str]) -> str:
     value = fields.text(name, 20)
-    if value and value not in choices:
+    if fields.has(name) and value not in choices:
         fields.refuse(name, f"One of {', '.join(choices)}.")
     return value

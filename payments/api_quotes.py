@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings.api_prices import discount_json, parts_json, tax_json
-from bookings.discounts import LONGEST_CODE
+from bookings.discounts import DISCOUNT_ERRORS, LONGEST_CODE
+from bookings.errors import NOT_ALLOWED
 from bookings.taxes import taxes_of
 from config.api import ApiView, rfc3339
 from config.api_schemas import answers
@@ -27,7 +28,7 @@ class QuoteListView(ApiView):
         operation_id="quotes_create",
         tags=["holds"],
         request=QuoteRequestSchema,
-        responses=answers({200: QuoteSchema}, [413, 415, 422]),
+        responses=answers({200: QuoteSchema}, [413, 415], raises=[*NOT_ALLOWED, *DISCOUNT_ERRORS]),
     )
     def post(self, request: Request) -> Response:
         """The price of lines, without holding them: a hold decides, and freezes its own."""

@@ -14,7 +14,7 @@ from bookings.models import Booking
 from bookings.nearest import with_next_free
 from bookings.states import COMMITTED, PENDING
 from config.api import ApiView, Fields, Query, rfc3339
-from config.api_schemas import answers, idempotency_header, query
+from config.api_schemas import PREVIEW, answers, idempotency_header
 from config.etags import IfMatch
 from holds.changing import NewWindow
 from holds.models import Hold
@@ -22,6 +22,7 @@ from holds.parts import add_ons_of
 from members.idempotency import Answer
 from payments import rescheduling
 from payments.api import MAX_LINES, booking_json, bookings_of
+from payments.api_errors import RESCHEDULE_ERRORS
 from payments.api_money_back import MAX_REASON, booking_of, choice
 from payments.api_schemas_money_back import IF_MATCH
 from payments.api_schemas_reschedule import RESCHEDULE_ANSWER, RescheduleRequestSchema
@@ -36,11 +37,11 @@ class RescheduleView(ApiView):
         tags=["bookings"],
         request=RescheduleRequestSchema,
         parameters=[
-            query("preview", bool, "true: say what it would cost, and change nothing."),
+            PREVIEW,
             idempotency_header(required=False),
             IF_MATCH,
         ],
-        responses=answers({200: RESCHEDULE_ANSWER}, [412], keyed=True),
+        responses=answers({200: RESCHEDULE_ANSWER}, keyed=True, raises=RESCHEDULE_ERRORS),
     )
     def post(self, request: Request, booking_id: UUID) -> Response:
         """Move lines of a confirmed booking to other windows or resources: all of them, or none.

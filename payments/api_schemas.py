@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from bookings.api import MAX_QUANTITY
 from bookings.api_schemas import (
     BookingBriefSchema,
     ChangeSchema,
@@ -9,8 +10,10 @@ from bookings.api_schemas import (
     LineSchema,
     TaxSchema,
 )
+from bookings.discounts import LONGEST_CODE
 from config.api_schemas import MoneySchema
 from holds.api_schemas import HOLD_STATE
+from payments.credits import MAX_MINOR
 from payments.states import PAYMENT_STATES
 
 PAYMENT_STATE = [(state, state) for state in PAYMENT_STATES.states]
@@ -18,49 +21,71 @@ PAYMENT_STATE = [(state, state) for state in PAYMENT_STATES.states]
 
 class AddOnRequestSchema(serializers.Serializer):
     resource = serializers.UUIDField()
-    quantity = serializers.IntegerField(default=1, min_value=1)
+    quantity = serializers.IntegerField(
+        default=1, allow_null=True, min_value=1, max_value=MAX_QUANTITY
+    )
 
 
 class LineRequestSchema(serializers.Serializer):
     resource = serializers.UUIDField()
     start = serializers.DateTimeField(help_text="With its offset.")
     end = serializers.DateTimeField(help_text="With its offset; not part of the window.")
-    quantity = serializers.IntegerField(default=1, min_value=1)
-    add_ons = AddOnRequestSchema(
+    quantity = serializers.IntegerField(
+        default=1, allow_null=True, min_value=1, max_value=MAX_QUANTITY
+    )
+    add_ons = AddOnRequestSchema(  # type: ignore[call-arg]
         many=True,
         required=False,
+        allow_null=True,
+        max_length=20,
         help_text="Pools that the resource offers, for the same window.",
     )
 
 
 class HolderSchema(serializers.Serializer):
-    email = serializers.EmailField(required=False)
-    name = serializers.CharField(required=False, max_length=200)
+    email = serializers.EmailField(required=False, allow_null=True, max_length=254)
+    name = serializers.CharField(required=False, allow_null=True, max_length=200)
 
 
 class HoldRequestSchema(serializers.Serializer):
     lines = LineRequestSchema(many=True, min_length=1, max_length=20)  # type: ignore[call-arg]
-    member = HolderSchema(required=False, help_text="May come later.")
-    ttl_seconds = serializers.IntegerField(required=False, min_value=60, max_value=7200)
+    member = HolderSchema(required=False, allow_null=True, help_text="May come later.")
+    ttl_seconds = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=60,
+        max_value=7200,
+        help_text="By the workspace or the resource unless given.",
+    )
     token = serializers.CharField(
         required=False,
+        allow_null=True,
         max_length=40,
         help_text="Of an earlier hold: the same lines return it, others replace it.",
     )
     discount_code = serializers.CharField(
-        required=False, max_length=40, help_text="422 where it cannot be used."
+        required=False,
+        allow_null=True,
+        max_length=LONGEST_CODE,
+        help_text="422 where it cannot be used.",
     )
 
 
 class CheckoutRequestSchema(serializers.Serializer):
-    success_url = serializers.URLField(help_text="Where the payment page leads afterwards.")
-    cancel_url = serializers.URLField()
+    success_url = serializers.URLField(
+        max_length=2000, help_text="Where the payment page leads afterwards."
+    )
+    cancel_url = serializers.URLField(max_length=2000, help_text="Where it leads who does not pay.")
     member = HolderSchema(
         required=False,
         help_text="Where the hold has not said it. With a publishable key one of both has to.",
     )
     credit_minor = serializers.IntegerField(
-        required=False, min_value=0, help_text="Paid with the member's credit; 0 unless given."
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=MAX_MINOR,
+        help_text="Paid with the member's credit; 0 unless given.",
     )
 
 
@@ -115,8 +140,10 @@ class BookingSchema(BookingBriefSchema):
 
 class QuoteRequestSchema(serializers.Serializer):
     lines = LineRequestSchema(many=True, min_length=1, max_length=20)  # type: ignore[call-arg]
-    member = HolderSchema(required=False, help_text="Whose prices; public ones without.")
-    discount_code = serializers.CharField(required=False, max_length=40)
+    member = HolderSchema(
+        required=False, allow_null=True, help_text="Whose prices; public ones without."
+    )
+    discount_code = serializers.CharField(required=False, allow_null=True, max_length=LONGEST_CODE)
 
 
 class QuoteSchema(serializers.Serializer):

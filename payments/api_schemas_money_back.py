@@ -10,15 +10,22 @@ from payments.models import Refund
 from payments.models.refunds import ASKED
 from payments.states import REFUND_STATES
 
+MAX_AMOUNT = 2**53
+REFUND_STATE = [(state, state) for state in REFUND_STATES.states]
+CANCEL_REFUND = [(choice, choice) for choice in CHOICES]
+
 
 class CancelRequestSchema(serializers.Serializer):
-    reason = serializers.CharField(required=False, max_length=300)
+    reason = serializers.CharField(required=False, allow_null=True, max_length=300)
     refund = serializers.ChoiceField(
-        [(choice, choice) for choice in CHOICES], required=False, default=POLICY
+        CANCEL_REFUND,
+        default=POLICY,
+        allow_null=True,
+        help_text="By the booking's policy, nothing, or all of it.",
     )
 
 
-class PreviewSchema(serializers.Serializer):
+class CancelPreviewSchema(serializers.Serializer):
     """What cancelling now would give back, to the cent; `kept` is what is left with you."""
 
     paid = MoneySchema()
@@ -31,7 +38,7 @@ class PreviewSchema(serializers.Serializer):
 
 
 class RefundRequestSchema(serializers.Serializer):
-    amount_minor = serializers.IntegerField(min_value=1)
+    amount_minor = serializers.IntegerField(min_value=1, max_value=MAX_AMOUNT)
     to = serializers.ChoiceField(ASKED)
     reason = serializers.CharField(max_length=300)
 
@@ -39,7 +46,7 @@ class RefundRequestSchema(serializers.Serializer):
 class RefundSchema(serializers.Serializer):
     id = serializers.UUIDField()
     payment = serializers.UUIDField()
-    state = serializers.ChoiceField([(state, state) for state in REFUND_STATES.states])
+    state = serializers.ChoiceField(REFUND_STATE)
     amount = MoneySchema()
     to = serializers.ChoiceField(Refund.To.choices)
     cause = serializers.ChoiceField(Refund.Cause.choices)
@@ -57,7 +64,7 @@ class GivenSchema(serializers.Serializer):
 
 CANCEL_ANSWER = PolymorphicProxySerializer(
     component_name="CancelAnswer",
-    serializers=[BookingSchema, PreviewSchema],
+    serializers=[BookingSchema, CancelPreviewSchema],
     resource_type_field_name=None,
 )
 IF_MATCH = OpenApiParameter(

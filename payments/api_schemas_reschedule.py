@@ -11,6 +11,7 @@ from payments.models import Refund
 from payments.models.refunds import ASKED
 from payments.rescheduling import BY_PRICE, CHOICES
 
+RESCHEDULE_DIFFERENCE = [(choice, choice) for choice in CHOICES]
 RESCHEDULED_STATE = [(state, state) for state in (COMMITTED, PENDING)]
 
 
@@ -18,9 +19,13 @@ class NewWindowSchema(serializers.Serializer):
     """Where a line is to go; on its own resource unless another one is named."""
 
     line = serializers.IntegerField(
-        required=False, default=0, min_value=0, max_value=19, help_text="Its index in the booking."
+        default=0,
+        allow_null=True,
+        min_value=0,
+        max_value=19,
+        help_text="Its index in the booking.",
     )
-    resource = serializers.UUIDField(required=False)
+    resource = serializers.UUIDField(required=False, allow_null=True)
     start = serializers.DateTimeField(help_text="With its offset.")
     end = serializers.DateTimeField(help_text="With its offset; not part of the window.")
 
@@ -28,19 +33,21 @@ class NewWindowSchema(serializers.Serializer):
 class RescheduleRequestSchema(serializers.Serializer):
     lines = NewWindowSchema(many=True, min_length=1, max_length=20)  # type: ignore[call-arg]
     difference = serializers.ChoiceField(
-        [(choice, choice) for choice in CHOICES],
-        required=False,
+        RESCHEDULE_DIFFERENCE,
         default=BY_PRICE,
+        allow_null=True,
         help_text="Paid or given back (`price`), or left as it is (`none`).",
     )
     to = serializers.ChoiceField(
         ASKED,
-        required=False,
         default=Refund.To.CARD,
+        allow_null=True,
         help_text="Where what is given back goes.",
     )
-    reason = serializers.CharField(required=False, max_length=300)
-    ttl_seconds = serializers.IntegerField(required=False, min_value=60, max_value=7200)
+    reason = serializers.CharField(required=False, allow_null=True, max_length=300)
+    ttl_seconds = serializers.IntegerField(
+        required=False, allow_null=True, min_value=60, max_value=7200
+    )
 
 
 class ChangeHoldSchema(serializers.Serializer):

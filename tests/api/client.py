@@ -10,6 +10,7 @@ from django.test import Client
 
 from bookings.models import Resource
 from config.api import rfc3339
+from tests.api import conformance
 from tests.factories import at
 
 ROOT = "/api/v1"
@@ -21,15 +22,18 @@ class Api:
     http: Client = field(default_factory=lambda: Client(raise_request_exception=True))
 
     def get(self, path: str, **query: Any) -> HttpResponse:
-        return self.http.get(f"{ROOT}{path}", query, headers=self._headers())
+        response = self.http.get(f"{ROOT}{path}", query, headers=self._headers())
+        return self._checked("get", path, response)
 
     def delete(self, path: str) -> HttpResponse:
-        return self.http.delete(f"{ROOT}{path}", headers=self._headers())
+        response = self.http.delete(f"{ROOT}{path}", headers=self._headers())
+        return self._checked("delete", path, response)
 
     def patch(self, path: str, body: Any = None) -> HttpResponse:
-        sent = json.dumps(body or {})
-        kind = "application/json"
-        return self.http.patch(f"{ROOT}{path}", sent, content_type=kind, headers=self._headers())
+        sent, kind = json.dumps(body or {}), "application/json"
+        headers = self._headers()
+        response = self.http.patch(f"{ROOT}{path}", sent, content_type=kind, headers=headers)
+        return self._checked("patch", path, response, sent)
 
     def post(
         self, path: str, body: Any = None, *, key: str | None = "", match: str | None = None
@@ -53,13 +57,21 @@ class Api:
             headers["If-Match"] = match
         if key is not None:
             headers["Idempotency-Key"] = key or str(uuid4())
-        return self.http.post(f"{ROOT}{path}", body, content_type=kind, headers=headers)
+        response = self.http.post(f"{ROOT}{path}", body, content_type=kind, headers=headers)
+        return self._checked("post", path, response, body)
 
     def hold(self, resource: Resource, hour: float = 10, hours: float = 1, **more: Any) -> Any:
         """Place a hold that is expected to succeed; its answer's body."""
         response = self.post("/holds", claim(resource, hour, hours, **more))
         assert response.status_code == 201, response.content
         return response.json()
+
+    def _checked(
+        self, method: str, path: str, response: HttpResponse, sent: str | bytes = ""
+    ) -> HttpResponse:
+        """Whatever is answered is as described."""
+        conformance.check(method, f"{ROOT}{path}", response, sent)
+        return response
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.secret}"} if self.secret else {}
