@@ -65,7 +65,10 @@ class Operations(AutoSchema):
         reads = self.method in SAFE_METHODS or getattr(self.view, "only_reads", False)
         scope = ["read"] if reads else ["write"]
         return [
-            {name: given or (scope if name in {"secretKey", "publishableKey"} else []) for name, given in each.items()}
+            {
+                name: given or (scope if name in {"secretKey", "publishableKey"} else [])
+                for name, given in each.items()
+            }
             for each in super().get_auth()
         ]
 
