@@ -27,6 +27,7 @@ CLAIM_ERRORS: Errors = [
     *NOT_ALLOWED,
     *DISCOUNT_ERRORS,
     BookingLimitReached,
+    ChargesNotEnabled,
     PaymentInProgress,
     SlotContended,
     SlotTaken,

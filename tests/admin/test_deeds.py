@@ -192,7 +192,7 @@ def test_a_new_keys_secret_is_shown_once(as_role: SignIn, room: Resource) -> Non
 
 def test_a_keys_requests_a_minute_are_its_owners_to_set(as_role: SignIn, room: Resource) -> None:
     owner = as_role("owner")
-    form = {"workspace": str(room.workspace_id), "name": "Kiosk", "scope": "read"}
+    form = {"workspace": str(room.workspace_id), "name": "Kiosk", "kind": "secret", "scope": "read"}
     assert owner.post(add(ApiKey), form | {"requests_per_minute": "60"}).status_code == 200
     key = ApiKey.objects.get()
     assert key.requests_per_minute == 60

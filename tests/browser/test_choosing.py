@@ -26,6 +26,7 @@ def look(page: Page) -> None:
     assert_usable(page)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("device", DEVICES)
 def test_bikes_with_helmets_and_a_code(device: str, open_page: NewPage) -> None:
     """The price follows each choice; what is left is shown; the hold has all of it."""

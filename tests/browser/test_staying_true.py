@@ -32,6 +32,7 @@ def hold_through_page(page: Page) -> Hold:
     return Hold.objects.get()
 
 
+@pytest.mark.long
 def test_a_slot_that_goes_fades_to_taken_and_its_choice_says_so(open_page: NewPage) -> None:
     room = a_room()
     start = local_noon()

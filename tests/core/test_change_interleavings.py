@@ -32,9 +32,9 @@ from tests.money.support import pay, start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WAS, WANTED, ELSEWHERE = (9, 10), (13, 15), (14, 16)
-# Who takes many locks is stopped at every fifth or sixth of them, each case beginning at another
+# Who takes many locks is stopped at every tenth or twelfth of them, each beginning at another one
 # (docs/soak.md: at each).
-STRIDES = {"settle": 6, "move": 5, "move elsewhere": 5, "cancel": 5}
+STRIDES = {"settle": 12, "move": 10, "move elsewhere": 10, "cancel": 10}
 THOROUGH = bool(os.environ.get("SUREHOLD_THOROUGH"))
 
 

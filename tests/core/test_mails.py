@@ -310,6 +310,7 @@ def test_eight_at_once_send_it_once(mailoutbox):
     assert state(row) == ("sent", 1)
 
 
+@pytest.mark.long
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_send_each_mail_once(sandbox, worker):
     """Kicked and swept at once, by two real workers, through real SMTP."""

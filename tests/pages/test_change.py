@@ -413,9 +413,9 @@ def test_my_bookings_cost_the_same_queries_however_many_changes_wait(
         assert send(client, chosen(client, booking, hour, 120)).url.startswith("/hold/")
 
     waiting(8)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         assert "A change waits to be paid" in text(client.get("/my/"))
     for hour in (9, 10, 11):
         waiting(hour)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         assert text(client.get("/my/")).count("A change waits to be paid") == 4

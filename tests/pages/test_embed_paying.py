@@ -43,7 +43,9 @@ def paid(client: Client, sandbox: SandboxClient, held: str) -> tuple[str, str]:
 
 
 def links(answer: Any) -> set[str]:
-    return set(re.findall(r'href="(http[^"]*)"', answer.content.decode()))
+    """Where the page leads elsewhere, but for calendars on the web."""
+    found = set(re.findall(r'href="(http[^"]*)"', answer.content.decode()))
+    return {each for each in found if "calendar" not in each}
 
 
 def test_paid_in_a_window_it_is_confirmed_there_and_in_the_frame(

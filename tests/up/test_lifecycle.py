@@ -53,6 +53,7 @@ def _again(up: Starter, used: Up) -> Up:
     return up(folder=used.folder, port=used.port)
 
 
+@pytest.mark.long
 def test_the_first_start_says_what_it_does_and_where_everything_is(used: Up) -> None:
     before, _, after = used.output.partition(READY)
     for step in ("PostgreSQL", "Valkey", "Stripe sandbox", "Tables and rules", "Demo workspace"):
