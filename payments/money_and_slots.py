@@ -82,8 +82,8 @@ def standing(request: HttpRequest) -> dict[str, Any]:
     open_ones = found.filter(closed_at=None)
     last, whole = registry.latest(), registry.latest_whole()
     return {
-        "overlaps": _figure(open_ones, registry.SLOT_CHECKS, last, whole, now),
-        "money": _figure(open_ones, registry.MONEY_CHECKS, last, whole, now),
+        "overlaps": figure(open_ones, registry.SLOT_CHECKS, last, whole, now),
+        "money": figure(open_ones, registry.MONEY_CHECKS, last, whole, now),
         "full_run": _full_run(whole, zone),
         "zone": zone,
         "checks": _checks(last, whole, now, zone),
@@ -96,14 +96,17 @@ def standing(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _figure(
+def figure(
     open_ones: QuerySet[Finding],
     names: tuple[str, ...],
     last: dict[str, CheckRun],
     whole: dict[str, CheckRun],
     now: datetime,
 ) -> Figure:
-    """Known when every check that it rests on has lately ended a whole pass, without an error."""
+    """How many of these checks' findings are open.
+
+    Known when each of them has lately ended a whole pass without an error.
+    """
     many = open_ones.filter(kind__in=registry.kinds_of(names)).count()
     for name in names:
         trouble = _trouble(name, last, whole, now)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from payments import (
+    metrics,
     views,
     views_again,
     views_change,
@@ -20,6 +21,7 @@ from payments import (
 
 app_name = "payments"
 urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
     path("w/<slug:slug>/<slug:resource_slug>/hold/", views.place, name="place"),
     path("w/<slug:slug>/<slug:resource_slug>/repeat/", views_series.repeat, name="repeat"),
     path("series/<str:token>/", views_series.booked, name="series"),

@@ -289,6 +289,9 @@ GOOGLE_CALDAV_URL = env.str(
     "GOOGLE_CALDAV_URL", default="https://apidata.googleusercontent.com/caldav/v2/"
 )
 
+# What may read /metrics; without it there is no such page.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 # --- API ----------------------------------------------------------------------------------------
 # For one key, unless the key has a limit of its own; 0: no limit.
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=10_000)
