@@ -11,4 +11,4 @@ import pytest
 
 if __name__ == "__main__":
     os.environ["SUREHOLD_LONG"] = "1"
-    sys.exit(pytest.main(["-m", "long", "--dist", "load", *sys.argv[1:]]))
+    sys.exit(pytest.main(["-m", "long", "--dist", "load", "--maxschedchunk", "1", *sys.argv[1:]]))

@@ -412,9 +412,8 @@ def test_it_looks_as_the_page_asks_and_can_be_read(host: OpenHost, room: Resourc
     assert computed(page, "borderRadius", button) == "2px"
     assert computed(page, "fontFamily").startswith("Georgia")
     page.evaluate("document.documentElement.classList.add('night')")
-    page.frames[1].wait_for_function(
-        "getComputedStyle(document.documentElement).colorScheme === 'dark'"
-    )
+    # Asked from outside: a frame's policy lets nothing poll in it.
+    expect(page.frames[1].locator("html")).to_have_css("color-scheme", "dark")
     assert computed(page, "backgroundColor", "html") == "rgb(16, 20, 24)"
     # Dark text on it and a dark accent could not be read: neither is taken as it is.
     assert_usable(_alone(page))

@@ -23,9 +23,9 @@ def drop(database: str) -> None:
 
 
 def manage(command: str, database: str) -> subprocess.Popen[bytes]:
-    """A command of the product's on that database, politely beside whatever else runs."""
+    """A command of the product's on that database, beside whatever else runs."""
     return subprocess.Popen(
-        ["nice", sys.executable, "manage.py", *command.split(), "--verbosity=0"],
+        [sys.executable, "manage.py", *command.split(), "--verbosity=0"],
         cwd=PROJECT,
         env={
             **os.environ,
