@@ -6,7 +6,8 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from members.models import ApiKey
-from members.publishable import MOST_ORIGINS, origins_of
+from members.origins import origins_of
+from members.publishable import MOST_ORIGINS
 
 
 class OriginsField(forms.Field):

@@ -10,7 +10,7 @@ from django.db.models import Model
 
 from config.kernel import clock
 from members.models import ApiKey, Workspace
-from members.publishable import origins_of
+from members.origins import origins_of
 
 _HINT = 10
 
