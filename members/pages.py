@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from hashlib import blake2b
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -44,7 +44,8 @@ def page_url(request: HttpRequest | None, name: str, *args: Any) -> str:
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """The visitor's public address, for limits; None when only a private one is known.
+    """The visitor's public address, for limits; None when only a private one is known. Of IPv6 it
+    is the network of a household (/64), by its first address: who has one has all of its 2^64.
 
     Behind a proxy of ours (a private peer) it is the last hop that the proxy itself wrote down.
     What comes from a public peer in that header is the peer's own invention and is not read.
@@ -58,6 +59,9 @@ def _public(text: str) -> str | None:
         address = ip_address(text.strip())
     except ValueError:
         return None
+    if isinstance(address, IPv6Address):
+        # A socket for both kinds says ::ffff:192.0.2.1 of an IPv4 visitor.
+        address = address.ipv4_mapped or ip_network(f"{address}/64", strict=False).network_address
     return str(address) if address.is_global else None
 
 

@@ -2,11 +2,10 @@
 
 Counted in Redis over a sliding window, by the library `limits`. Where Redis is gone nobody is
 counted: the limits on live holds are the database's own (`holds/limits.py`). Only public addresses
-are counted, as for those (`members.pages.address_of`); of IPv6 the network of a household, /64.
+are counted, as for those (`members.pages.address_of`).
 """
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -35,16 +34,8 @@ def refuse_too_many(address: str | None, method: str | None, *, only_reads: bool
     most = settings.VISITOR_READS_PER_MINUTE if reads else settings.VISITOR_WRITES_PER_MINUTE
     item = RateLimitItemPerMinute(most, namespace="visitors")
     kind = "reads" if reads else "writes"
-    if not ask(lambda client: _counted(client, item, kind, network_of(address)), otherwise=True):
+    if not ask(lambda client: _counted(client, item, kind, address), otherwise=True):
         raise TooManyRequests
-
-
-def network_of(address: str) -> str:
-    """What is counted together: an IPv4 address, an IPv6 /64."""
-    found = ip_address(address)
-    if isinstance(found, IPv6Address):
-        return str(ip_network(f"{found}/64", strict=False))
-    return str(found)
 
 
 def _counted(client: Any, item: RateLimitItemPerMinute, *who: str) -> bool:
