@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from bookings.models import Booking
 from bookings.services import note
 from config.kernel import rows
 from config.kernel.context import Actor
+from config.kernel.database_errors import constraint_of
 from config.kernel.errors import DomainError, InvalidInput, InvalidTransition, NotFound
 from config.kernel.locks import retried_on_deadlock
 from config.kernel.money import Money
@@ -186,7 +187,7 @@ def _written(money: LockedMoney, received: Received, *, verdict: str, because: s
         created_at=money.now,
     )
     payment.due.booking = money.booking
-    rows.insert([payment])
+    _insert(payment)
     move_payment(payment, AUTHORISED)
     move_payment(
         payment,
@@ -201,6 +202,16 @@ def _written(money: LockedMoney, received: Received, *, verdict: str, because: s
     return payment
 
 
+def _insert(payment: Payment) -> None:
+    """Raises ReferenceUsed for one that is being reported for something else at this moment."""
+    try:
+        rows.insert([payment])
+    except IntegrityError as error:
+        if constraint_of(error) == "payment_external_once":
+            raise ReferenceUsed from error
+        raise
+
+
 def _tell(money: LockedMoney, received: Received, because: str, actor: Actor) -> Payment:
     raise HoldExpired("The slot is gone, so nothing was recorded. Hand the money back.")
 
@@ -208,8 +219,11 @@ def _tell(money: LockedMoney, received: Received, because: str, actor: Actor) ->
 def _record_refused(money: LockedMoney, received: Received, because: str, actor: Actor) -> Payment:
     """The money came for nothing: it is to go back, and somebody has to see to it.
 
-    The member is told by whoever took the money: they have been told that it was refused.
+    The member is told by whoever took the money: they have been told that it was refused. Nothing
+    came for what was free.
     """
+    if not received.amount.amount_minor:
+        raise HoldExpired
     payment = _written(money, received, verdict=REFUND, because=because)
     refunding.request_of(
         money,

@@ -87,6 +87,34 @@ def test_a_slot_that_is_gone_is_410_and_money_to_be_given_back(api: Api, room: R
     assert api.get(f"/holds/{taken['id']}").json()["state"] == "active"
 
 
+def test_a_reference_that_is_being_used_elsewhere_at_once(
+    api: Api, room: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each looked before the other had written: the database knows, and says it in our words."""
+    holds = [api.hold(room, hour)["id"] for hour in (10, 12)]
+    assert api.post(f"/holds/{holds[0]}/confirm", paid()).status_code == 200
+    monkeypatch.setattr("payments.external._known", lambda *_: None)
+    for _ in range(2):
+        again = api.post(f"/holds/{holds[1]}/confirm", paid(), key="k")
+        problem(again, 409, "reference_used")
+    assert again["Idempotent-Replayed"] == "true"
+    assert api.get(f"/holds/{holds[1]}").json()["state"] == "active"
+    assert Payment.objects.count() == 1
+
+
+def test_what_was_free_and_is_gone_leaves_nothing_to_give_back(api: Api, room: Resource) -> None:
+    free = make_room(workspace=room.workspace, price=0)
+    held = api.hold(free)
+    lapse(Hold.objects.get(pk=held["id"]))
+    api.hold(free)
+    for key in ("k", "another"):
+        answer = api.post(f"/holds/{held['id']}/confirm", paid(amount_minor=0), key=key)
+        problem(answer, 410, "hold_expired")
+    assert not Refund.objects.exists()
+    assert not Finding.objects.exists()
+    assert not Payment.objects.exists()
+
+
 def test_what_is_not_owed_confirms_nothing(api: Api, room: Resource) -> None:
     held = api.hold(room)
     path = f"/holds/{held['id']}/confirm"
