@@ -9,12 +9,16 @@ import pytest
 from django.db import connection, connections
 
 from bookings.models import Booking, Resource
+from config.kernel.context import SYSTEM
 from members import purging
 from members.models import IdempotencyKey
+from payments import credits as ledger
 from tests.api.bodies import BODIES, POSTS
 from tests.api.client import Api, claim, problem
 from tests.api.unchanged import unchanged
-from tests.factories import make_api_key, make_room
+from tests.factories import MemberFactory, make_api_key, make_room
+
+URLS = {"success_url": "https://x.test/ok", "cancel_url": "https://x.test/no"}
 
 
 @pytest.mark.django_db
@@ -108,6 +112,33 @@ def test_what_was_done_is_answered_though_the_first_answer_got_lost(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("credit_minor", [0, 4500])
+def test_confirmed_without_a_card_though_the_answer_was_never_kept(
+    api: Api, room: Resource, credit_minor: int
+) -> None:
+    """A checkout keeps its answer after its effect: a crash in between, or a duplicate at once."""
+    if credit_minor:
+        member = MemberFactory(email="ada@example.test")
+        ledger.issue(
+            workspace=room.workspace, member=member, amount_minor=10_000, reason="Gift",
+            source="gift", key="gift", actor=SYSTEM,
+        )  # fmt: skip
+    else:
+        room = make_room(workspace=room.workspace, price=0)
+    held = api.hold(room, member={"email": "ada@example.test"})
+    path, body = f"/holds/{held['id']}/checkout", URLS | {"credit_minor": credit_minor}
+    first = api.post(path, body, key="k")
+    assert (first.status_code, first.json()["checkout_url"]) == (200, None)
+    IdempotencyKey.objects.filter(operation="holds.checkout").update(status=None, body="")
+    with unchanged():
+        again = api.post(path, body, key="k")
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert api.post(path, body, key="k")["Idempotent-Replayed"] == "true"
+    other = api.post(path, URLS | {"credit_minor": 4500 - credit_minor})
+    problem(other, 409, "already_paid")
+
+
+@pytest.mark.django_db
 def test_a_key_is_forgotten_after_its_time(api: Api, room: Resource) -> None:
     """Then it is a new one: what it asks for is tried again."""
     api.post("/holds", claim(room), key="k")
@@ -160,8 +191,7 @@ OTHERS: dict[str, Any] = {
 def test_it_is_required_where_something_is_made(api: Api, room: Resource) -> None:
     problem(api.post("/holds", claim(room), key=None), 400, "idempotency_key_required")
     held = api.hold(room)
-    urls = {"success_url": "https://x.test/ok", "cancel_url": "https://x.test/no"}
-    response = api.post(f"/holds/{held['id']}/checkout", urls, key=None)
+    response = api.post(f"/holds/{held['id']}/checkout", URLS, key=None)
     problem(response, 400, "idempotency_key_required")
     assert Booking.objects.count() == 1
 
