@@ -70,6 +70,7 @@ class CancelView(ApiView):
         match = IfMatch.of(request)
         booking = booking_of(self, booking_id)
         if Query(request).texts("preview", ["true", "false"]) == ["true"]:
+            refuse_another_version(booking, match.expected(booking.version))
             return Response(_preview_json(cancelling.preview(booking, back)))
 
         def work() -> Answer:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from bookings.errors import SlotTaken
 from bookings.models import Booking
 from bookings.nearest import with_next_free
+from bookings.services import refuse_another_version
 from bookings.states import COMMITTED, PENDING
 from config.api import ApiView, Fields, Query, rfc3339
 from config.api_schemas import PREVIEW, answers, idempotency_header
@@ -58,6 +59,7 @@ class RescheduleView(ApiView):
         booking = booking_of(self, booking_id)
         wish = _wish(body, booking_id, match.expected(booking.version))
         if Query(request).texts("preview", ["true", "false"]) == ["true"]:
+            refuse_another_version(booking, wish.version)
             told = rescheduling.preview(booking, wish.windows, wish.settling)
             return Response(_preview_json(told))
         lines = _line_requests(booking, wish.windows)

@@ -79,6 +79,9 @@ def test_only_the_version_that_is_there(
     before = api.get(f"/bookings/{booking.pk}").json()
     for stale in (f'"{booking.version + 1}"', f'W/"{booking.version}"', '"other"'):
         problem(api.post(path, body, match=stale), 412, "version_mismatch")
+        if deed != "refunds":
+            preview = api.post(f"{path}?preview=true", body, match=stale)
+            problem(preview, 412, "version_mismatch")
     refused = problem(api.post(path, body, match="3"), 400, "invalid")
     assert list(refused["errors"]) == ["If-Match"]
     assert api.get(f"/bookings/{booking.pk}").json() == before
