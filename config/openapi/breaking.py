@@ -8,7 +8,7 @@ with the operation, and is what a statement in docs/api-changelog.md names.
 from collections.abc import Iterator
 from typing import Any
 
-from config.openapi.describing import METHODS
+from config.openapi.describing import METHODS, codes
 
 Schema = dict[str, Any]
 # Bounds of what may be sent: each with how it is compared. Higher is narrower, or lower is.
@@ -116,6 +116,9 @@ class _Comparison:
                 kept = fresh.get("headers", {}).get(header)
                 if kept is None or (described.get("required") and not kept.get("required")):
                     yield f"{told} header {header} is gone, or not always there"
+            # Callers decide by codes: one that goes has gone elsewhere, or has another name.
+            for code in sorted(codes(response).keys() - codes(fresh).keys()):
+                yield f"{told} code `{code}` is gone"
             yield from self._contents(told, response, fresh)
 
     def _contents(self, told: str, old: Any, new: Any) -> Iterator[str]:

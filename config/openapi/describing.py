@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What a repetition may be answered with: answers that are kept (docs/api-idempotency.md).
 _KEPT = {"200", "201", "204", "400", "404", "409", "410", "412", "422"}
+_CODE_LINE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
         "description": "Names this request in logs and history; the caller's own, if it sent one.",
@@ -100,6 +101,11 @@ def operations(description: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS
         if method in item
     }
+
+
+def codes(response: dict[str, Any]) -> dict[str, str]:
+    """The problem codes that a response's description lists, each with its sentence."""
+    return dict(_CODE_LINE.findall(response.get("description", "")))
 
 
 def references(node: Any) -> Iterator[str]:

@@ -3,13 +3,12 @@
 import re
 from typing import Any
 
-from config.openapi.describing import operations
+from config.openapi.describing import codes, operations
 from config.openapi.kept import DOCS
 
 PAGE = DOCS / "api.md"
 MOST_NAMED = 5
 _TABLE = re.compile(r"(?<=<!-- errors -->\n).*?(?=<!-- end of errors -->)", re.DOTALL)
-_LINE = re.compile(r"^- `(\w+)`: (.*)$", re.MULTILINE)
 # What the framework answers before an operation is reached.
 _OUTSIDE = [("method_not_allowed", "405", "The address does not know this method.")]
 
@@ -32,7 +31,7 @@ def _found(description: dict[str, Any]) -> dict[tuple[str, str, str], list[str]]
     names: dict[tuple[str, str], list[str]] = {}
     for name, operation in operations(description).items():
         for status, response in operation["responses"].items():
-            for code, text in _LINE.findall(response.get("description", "")):
+            for code, text in codes(response).items():
                 said.setdefault((status, code), text)
                 names.setdefault((status, code), []).append(name)
     return {(*key, said[key]): sorted(names[key]) for key in said}

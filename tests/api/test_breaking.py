@@ -51,7 +51,10 @@ def description() -> Any:
                 "headers": {"ETag": {"required": True}},
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}},
             },
-            "409": {"content": {"application/problem+json": {"schema": {"type": "object"}}}},
+            "409": {
+                "description": "In conflict.\n\n- `taken`: Others have it.\n- `paid`: It is paid.",
+                "content": {"application/problem+json": {"schema": {"type": "object"}}},
+            },
         },
     }
     state = {"type": "string", "enum": ["new", "old"]}
@@ -84,6 +87,11 @@ def parameter(told: Any) -> Any:
 
 def answer(told: Any, status: str) -> Any:
     return op(told)["responses"][status]
+
+
+def reword(told: Any, old: str, new: str) -> None:
+    described = answer(told, "409")
+    described["description"] = described["description"].replace(old, new)
 
 
 IF_MATCH = {"in": "header", "name": "If-Match", "required": True, "schema": {}}
@@ -124,6 +132,7 @@ BREAKS: list[tuple[str, Change]] = [
         lambda d: asked(d, "name").update(enum=["x"]),
     ),
     ("response 409 is gone", lambda d: op(d)["responses"].pop("409")),
+    ("response 409 code `paid` is gone", lambda d: reword(d, "paid", "has_been_paid")),
     (
         "response 409 application/problem+json is gone",
         lambda d: answer(d, "409").pop("content"),
@@ -160,6 +169,8 @@ ADDS: list[Change] = [
     lambda d: op(d)["security"].append({"publishableKey": []}),
     lambda d: op(d)["parameters"].append({"in": "query", "name": "q", "schema": {}}),
     lambda d: op(d)["responses"].update({"410": {}}),
+    lambda d: reword(d, "- `paid`", "- `late`: Too late.\n- `paid`"),
+    lambda d: reword(d, "It is paid.", "Somebody has paid for it."),
     lambda d: answer(d, "201")["headers"].update({"Age": {}}),
     lambda d: schema(d, "Asked")["properties"].update(colour={"type": "string"}),
     lambda d: asked(d, "mode")["enum"].append("c"),
