@@ -1,10 +1,11 @@
 """Every address of the API (api.md), by the app that answers it."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from bookings import api as bookings
 from config.api import NotFoundView
+from config.openapi.serving import DescriptionView
 from holds import api as holds
 from holds import api_waitlist
 from members import api_webhooks as webhooks
@@ -89,7 +90,7 @@ urlpatterns = [
         webhooks.DeliveryReplayView.as_view(),
         name="webhook-delivery-replay",
     ),
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("schema", DescriptionView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
     re_path(r"", NotFoundView.as_view(), name="not-found"),
 ]

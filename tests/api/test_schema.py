@@ -1,5 +1,6 @@
 """The OpenAPI description agrees with what is answered, and with the contract."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from bookings.models import Resource
 from config.api import rfc3339
+from config.openapi import serving
 from tests.api import conformance
 from tests.api.client import Api, claim, line
 from tests.factories import at
@@ -118,6 +120,24 @@ def test_schema_and_docs_are_served_without_a_key_or_another_host(client: Any) -
     assert "https://" not in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "drf_spectacular_sidecar" in text
+
+
+def test_the_description_is_made_once_whatever_is_asked(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask for it without a key, and making it takes long."""
+    first = client.get("/api/v1/schema")
+    monkeypatch.setattr(serving, "current", None)
+    for query in ("version=%0Ax", "version=1", "lang=%00", "format=nope"):
+        again = client.get(f"/api/v1/schema?{query}")
+        assert (again.status_code, again.content) == (200, first.content)
+        assert again["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
+
+
+def test_the_description_as_json(client: Any, schema: Any) -> None:
+    asked = client.get("/api/v1/schema?format=json")
+    assert asked["Content-Type"] == "application/vnd.oai.openapi+json; charset=utf-8"
+    assert json.loads(asked.content) == json.loads(json.dumps(schema))
 
 
 def conforms(schema: Any, path: str, method: str, response: HttpResponse) -> None:
