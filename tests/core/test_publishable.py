@@ -1,11 +1,14 @@
 """How often an address may ask, and what a page may read: without a database."""
 
+import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
+from bookings import last_answers
 from config import cors
 from config.kernel.redis import ask
 from members import visitor_rates
@@ -53,3 +56,30 @@ def test_without_a_database_what_was_listed_lately_is_known(
     answer = middleware(RequestFactory().get("/api/v1/resources", headers=sent))
     assert ("Access-Control-Allow-Origin" in answer) is readable
     assert answer["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(("secret", "kept"), [("pk_strangers", 2), ("sk_operators", 20)])
+def test_what_strangers_ask_for_takes_so_much_room_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, secret: str, kept: int
+) -> None:
+    """There are as many windows to ask for as anybody likes; each answer is kept for an hour."""
+    monkeypatch.setattr(last_answers, "_PLACES", 2)
+    secret += uuid4().hex
+
+    def there() -> int:
+        return ask(lambda client: len(client.keys("last:*")), 0)
+
+    def answered(number: int, status: int) -> Any:
+        written = HttpResponse(f'{{"n": {number}}}', status=status)
+        headers = {"Authorization": f"Bearer {secret}", "Origin": ORIGIN}
+        asked = RequestFactory().get(f"/api/v1/resources?q={number}", headers=headers)
+        return last_answers.LastAnswerMiddleware(lambda _: written)(asked)
+
+    before = there()
+    for number in range(20):
+        assert answered(number, 200).status_code == 200
+    assert there() - before == kept
+    known = [(n, answered(n, 503)) for n in range(20)]
+    right = [json.loads(answer.content)["n"] == n for n, answer in known if "Age" in answer]
+    assert right == [True] * kept, "never the answer to another question"
+    assert answered(19, 503).status_code == 200
