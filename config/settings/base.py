@@ -326,6 +326,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "bookings", "description": "What came of it, and what becomes of it."},
         {"name": "waitlist", "description": "Waiting for a time that is taken."},
         {"name": "credit", "description": "What a workspace owes a member."},
+        {"name": "webhooks", "description": "Who is told what happens, and what they were told."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
