@@ -9,10 +9,11 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.views import SpectacularAPIView
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from config.openapi.kept import current
+
+_RENDERERS: dict[str, Any] = {each.format: each for each in SpectacularAPIView.renderer_classes}
 
 
 class DescriptionView(SpectacularAPIView):
@@ -23,13 +24,13 @@ class DescriptionView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer = request.accepted_renderer
         return HttpResponse(
-            _written(type(renderer)),
+            _written(renderer.format),
             content_type=f"{renderer.media_type}; charset=utf-8",
             headers={"Content-Disposition": f'inline; filename="surehold.{renderer.format}"'},
         )
 
 
 @lru_cache(maxsize=4)
-def _written(renderer: type[BaseRenderer]) -> bytes:
-    written: bytes = renderer().render(current(), renderer.media_type, {})
-    return written
+def _written(form: str) -> bytes:
+    """In this form: `yaml` or `json`."""
+    return bytes(_RENDERERS[form]().render(current()))
