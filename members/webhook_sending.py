@@ -186,7 +186,8 @@ def record(leased: _Leased, outcome: Outcome) -> None:
             return
         if delivery.state == PENDING and delivery.tries == attempt.number:
             _try_later(delivery, leased.message, outcome, now)
-            _note_failure(endpoint, attempt, leased.message, outcome, now)
+            if attempt.url == endpoint.url:  # else it says nothing of the new one
+                _note_failure(endpoint, attempt, leased.message, outcome, now)
 
 
 # --- What is sent -------------------------------------------------------------------------------
@@ -212,10 +213,7 @@ def headers_of(
     endpoint: WebhookEndpoint, message: WebhookMessage, body: bytes, at: datetime
 ) -> dict[str, str]:
     """Standard Webhooks: the message's id, the attempt's time, a signature for each secret."""
-    former = endpoint.former_secret_until
-    secrets = [endpoint.secret]
-    if endpoint.former_secret and former is not None and former > at:
-        secrets.append(endpoint.former_secret)
+    secrets = [endpoint.secret, *endpoint.former_secrets(at)]
     at, event_id, text = at.astimezone(UTC), str(message.event_id), body.decode()
     signatures = [Webhook(secret).sign(event_id, at, text) for secret in secrets]
     return {
