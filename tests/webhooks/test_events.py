@@ -7,12 +7,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from bookings.api import booking_brief
 from bookings.models import Booking, Resource
 from bookings.services import cancel, complete, no_show
-from config.api import rfc3339
+from bookings.shown import booking_brief
 from config.kernel import clock
 from config.kernel.context import SYSTEM
+from config.kernel.shown import rfc3339
 from holds import services
 from holds.claims import Claimant
 from holds.lapsing import expire_lapsed
