@@ -7,9 +7,11 @@ while it does.
 from typing import Any
 
 import pytest
+import redis
 
 from bookings.models import Booking
-from members import webhook_lanes, webhook_sending
+from config.kernel.redis import asked_again
+from members import tasks, webhook_lanes, webhook_sending
 from members.models import Workspace
 from members.webhook_models import WebhookDelivery
 from tests.admin.support import confirmed
@@ -104,6 +106,24 @@ def test_slow_ones_leave_threads_for_the_others(
     assert hanging.result() == 1
     assert send(other) == 1  # its turn, when the place is free
     assert {each.state for each in deliveries(other)} == {"delivered"}
+
+
+def test_an_endpoint_waits_in_the_queue_once(
+    workspace: Workspace, receiver: Receiver, settings: Any
+) -> None:
+    """However many bookings tell it something meanwhile; begun, it may wait there again."""
+    asked_again()
+    endpoint = subscribe(workspace, receiver.url("ok"))
+    tell(workspace)
+    queue = redis.Redis.from_url(settings.REDIS_URL)
+    before = queue.llen("webhooks")
+    begun = [tasks.send_webhooks_of(str(workspace.pk)) for _ in range(3)]
+    assert (begun, queue.llen("webhooks") - before) == ([1, 0, 0], 1)
+    assert tasks.send_webhooks(str(endpoint.pk)) == 1
+    tell(workspace)
+    assert tasks.send_webhooks_of(str(workspace.pk)) == 1
+    assert queue.llen("webhooks") - before == 2
+    queue.delete("webhooks")
 
 
 def test_what_belongs_to_one_booking_comes_in_order_from_several_workers(
