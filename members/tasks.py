@@ -26,7 +26,9 @@ def send_due_mail() -> int:
 def send_webhooks(endpoint_id: str) -> int:
     """Tell one subscriber what it has due; on a queue of its own, since they may be slow."""
     endpoint = UUID(endpoint_id)
-    ask(lambda client: client.delete(_note(endpoint)), 0)  # what is written from here on it may miss
+    ask(
+        lambda client: client.delete(_note(endpoint)), 0
+    )  # what is written from here on it may miss
     made = webhook_sending.work_through(endpoint)
     if made and endpoint in webhook_sending.due_endpoints():
         _begin([endpoint])

@@ -8,6 +8,7 @@ caller asks for it, each looked at anew; and an answer is bounded in size and ti
 `OUTBOUND_PRIVATE_ADDRESSES` lets private addresses through, for one machine and for tests.
 """
 
+import ipaddress
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,16 +166,25 @@ class _Filtering(IPFilterAdapter):
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
         look_up = super().build_connection_pool_key_attributes
         try:
-            return within(LOOKUP_SECONDS, lambda: look_up(*args, **kwargs))
+            host, pool = within(LOOKUP_SECONDS, lambda: look_up(*args, **kwargs))
         except TookTooLong:
             raise requests.ConnectTimeout("The name was not found in time.") from None
+        _refuse_odd(host["host"])
+        return host, pool
 
 
 def _looked_up(host: str, port: int) -> None:
     try:
-        within(LOOKUP_SECONDS, lambda: filter_host(host, port, allow_loopback=False))
+        _refuse_odd(within(LOOKUP_SECONDS, lambda: filter_host(host, port, allow_loopback=False)))
     except TookTooLong:
         raise requests.ConnectTimeout("The name was not found in time.") from None
+
+
+def _refuse_odd(host: str) -> None:
+    """What the filter lets through: the IPv6 that was once for sites, and what wraps IPv4."""
+    address = ipaddress.ip_address(host.strip("[]"))
+    if address.is_reserved or getattr(address, "is_site_local", False):
+        raise InvalidIPAddress(address)
 
 
 def _packed_once(answer: requests.Response, **_: Any) -> requests.Response:

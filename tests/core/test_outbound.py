@@ -139,7 +139,8 @@ def test_headers_that_drip_meet_the_limit_as_well(server: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]",
-     "192.168.0.1", "100.64.0.1", "0.0.0.0", "2130706433", "[fd00::1]", "[fe80::1]"],
+     "192.168.0.1", "100.64.0.1", "0.0.0.0", "2130706433", "[fd00::1]", "[fe80::1]",
+     "[fec0::1]", "[::127.0.0.1]", "[::ffff:0:10.0.0.1]", "[64:ff9b::10.0.0.1]", "[2002:a00:1::]"],
 )  # fmt: skip
 def test_private_addresses_are_refused(guarded: None, host: str) -> None:
     with pytest.raises(outbound.AddressRefused):
