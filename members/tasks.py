@@ -66,7 +66,7 @@ def _begin(endpoints: list[UUID]) -> int:
 def _is_first(endpoint_id: UUID) -> bool:
     """Without Redis everybody is; the note ends before its task does, for one that was lost."""
     ends = _SWEEP_SECONDS - 1
-    return bool(ask(lambda client: client.set(_note(endpoint_id), 1, nx=True, ex=ends), True))
+    return ask(lambda client: bool(client.set(_note(endpoint_id), 1, nx=True, ex=ends)), True)
 
 
 def _note(endpoint_id: UUID) -> str:
