@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bookings import near
-from bookings.api_prices import discount_json, parts_json, price_json
 from bookings.api_public import (
     public_offers,
     public_prices,
@@ -28,11 +27,12 @@ from bookings.api_schemas import (
 from bookings.availability import Availability, slots
 from bookings.explain import Reason, explain
 from bookings.local_time import repeated
-from bookings.models import AddOn, Booking, BookingEvent, Line, Location, Resource
+from bookings.models import AddOn, Booking, BookingEvent, Location, Resource
 from bookings.nearest import free_throughout
 from bookings.remembered import next_of_many, remembered
 from bookings.rules import Rules, Window
 from bookings.selectors import rules_for
+from bookings.shown_prices import price_json
 from bookings.visibility import OPERATOR, Viewer, visible
 from config.api import ApiView, Query, money, rfc3339, rfc3339_or_none
 from config.api_schemas import AGE, PAGING, answers, page_of, query, several
@@ -259,54 +259,6 @@ def resource_json(row: Resource, workspace: Workspace, request: Request) -> dict
         "only_with_others": row.only_with_others,
         "add_ons": [_offer_json(offer, workspace.currency) for offer in row.add_ons.all()],
         **_distance_json(row),
-    }
-
-
-def booking_brief(booking: Booking, lines: list[Line]) -> dict[str, Any]:
-    """What a hold says of its booking, from the rows at hand."""
-    return {
-        "id": str(booking.id),
-        "reference": booking.reference,
-        "state": booking.state,
-        "version": booking.version,
-        "lines": [
-            line_json(line, booking.currency)
-            | {
-                "add_ons": [
-                    _add_on_json(each, booking.currency)
-                    for each in lines
-                    if each.parent_id == line.pk
-                ]
-            }
-            for line in lines
-            if line.parent_id is None
-        ],
-        "total": money(booking.total_minor, booking.currency),
-        "discount": discount_json(
-            (booking.price.get("discount") or {}).get("code"),
-            (line.price for line in lines),
-            booking.currency,
-        ),
-    }
-
-
-def line_json(line: Line, currency: str) -> dict[str, Any]:
-    return {
-        "resource": str(line.resource_id),
-        "start": rfc3339(line.starts_at),
-        "end": rfc3339(line.ends_at),
-        "quantity": line.quantity,
-        "amount": money(line.amount_minor, currency),
-        "parts": parts_json(line.price, currency),
-        "cancelled_at": rfc3339_or_none(line.cancelled_at),
-    }
-
-
-def _add_on_json(line: Line, currency: str) -> dict[str, Any]:
-    return {
-        "resource": str(line.resource_id),
-        "quantity": line.quantity,
-        "amount": money(line.amount_minor, currency),
     }
 
 

@@ -83,7 +83,7 @@ def look_from(segment: str) -> Look:
         radius=radius if type(radius) is int and 0 <= radius <= 24 else None,
         font=_font(text.get("f", "")),
         locale=_locale(text.get("l", "")),
-        page=text.get("p", "")[:1000] if origin_of(text.get("p", "")) else "",
+        page=_page(text.get("p", "")),
         only=said.get("o") is True,
     )
 
@@ -163,6 +163,12 @@ def _font(value: str) -> str:
     if not all(_FAMILY.fullmatch(family) for family in families):
         return ""
     return ",".join(name if name in _GENERIC else f'"{name}"' for name in families)
+
+
+def _page(value: str) -> str:
+    """As browsers write addresses: in ASCII. JSON may name letters that cannot even be sent."""
+    is_address = value.isascii() and value.isprintable() and origin_of(value)
+    return value[:1000] if is_address else ""
 
 
 def _locale(value: str) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from bookings.api import booking_brief
-from bookings.api_changes import change_json
 from bookings.models import Booking, Change, Line
-from config.api import rfc3339, rfc3339_or_none
+from bookings.shown import booking_brief, change_json
 from config.kernel.effects import Happening
+from config.kernel.shown import rfc3339, rfc3339_or_none
 from members.webhook_messages import kicked, message, types_by_workspace, wants
 from members.webhook_models import WebhookMessage
 

@@ -25,6 +25,9 @@ from config import problems
 from config.bodies import MAX_BODY_BYTES
 from config.kernel.context import Actor
 from config.kernel.errors import DomainError, InvalidInput, NotFound
+from config.kernel.shown import money as money
+from config.kernel.shown import rfc3339 as rfc3339
+from config.kernel.shown import rfc3339_or_none as rfc3339_or_none
 from members import idempotency, rate_limits
 from members.api_auth import actor_of
 from members.idempotency import Answer
@@ -223,22 +226,6 @@ def idempotency_key(request: Request) -> str | None:
             "An Idempotency-Key has 1 to 255 printable ASCII characters.", field="Idempotency-Key"
         )
     return str(value)
-
-
-# --- Values out ---------------------------------------------------------------------------------
-
-
-def rfc3339(moment: datetime) -> str:
-    """A time as the contract has it; UTC is written Z."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def rfc3339_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
-
-
-def money(amount_minor: int, currency: str) -> dict[str, Any]:
-    return {"amount_minor": amount_minor, "currency": currency}
 
 
 # --- Values in ----------------------------------------------------------------------------------

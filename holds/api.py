@@ -1,6 +1,5 @@
 """A hold's state and its one extension over HTTP; placing and ending one touch money: payments."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +8,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bookings.api import booking_brief
-from bookings.api_changes import change_json
-from config.api import ApiView, rfc3339
+from config.api import ApiView
 from config.api_schemas import ETAG, HOLD_TOKEN_HEADER, answers, idempotency_header
 from config.etags import etag
 from config.kernel.errors import NotFound
-from holds import services, states
+from holds import services
 from holds.api_schemas import HoldSchema
 from holds.errors import HoldExpired, HoldNotExtendable
 from holds.models import Hold
+from holds.shown import hold_json
 from members.idempotency import Answer
 from members.models import Workspace
 
@@ -82,17 +80,3 @@ def holds_of(workspace: Workspace, token: str | None) -> QuerySet[Hold]:
     """A workspace's holds for a secret key (None), the one of this token for anybody else."""
     rows = Hold.objects.filter(workspace=workspace)
     return rows if token is None else rows.filter(token=token)
-
-
-def hold_json(hold: Hold, *, now: datetime | None = None) -> dict[str, Any]:
-    """A hold from the rows at hand; with `now`, an active one that lapsed reads expired."""
-    lapsed = now is not None and hold.state == states.ACTIVE and hold.lapses_at <= now
-    ended = {"state": states.EXPIRED} if lapsed else {}
-    return {
-        "id": str(hold.id),
-        "token": hold.token,
-        "state": states.EXPIRED if lapsed else hold.state,
-        "expires_at": rfc3339(hold.expires_at),
-        "booking": booking_brief(hold.booking, hold.lines),
-        "change": hold.change and change_json(hold.change, hold.booking, hold.lines) | ended,
-    }

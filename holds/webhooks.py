@@ -9,8 +9,8 @@ from typing import Any
 from bookings.models import Booking, Change
 from bookings.webhooks import booking_data, lines_of, of_booking, those_wanted
 from config.kernel.effects import Happening
-from holds.api import hold_json
 from holds.models import Hold
+from holds.shown import hold_json
 from members.webhook_messages import kicked
 from members.webhook_models import WebhookMessage
 

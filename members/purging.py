@@ -35,7 +35,6 @@ _STRAYS = """
     FROM members_webhookendpoint e
     WHERE e.id = d.endpoint_id AND e.state <> 'enabled' AND d.state = 'pending'
 """
-# An endpoint that was deleted goes when nothing is left that it was told.
 _OLD_MESSAGES = """
     SELECT m.sequence FROM members_webhookmessage m
     WHERE m.created_at < clock_timestamp() - make_interval(days => %s)
@@ -49,9 +48,11 @@ _OF_MESSAGES = (
     "DELETE FROM members_webhookdelivery WHERE message_id = ANY(%s)",
     "DELETE FROM members_webhookmessage WHERE sequence = ANY(%s)",
 )
+# An endpoint that was deleted goes when nothing is left that it was told; not at once, since a
+# booking that saw it enabled may still be on its way to the commit, where its key is checked.
 _DELETED_ENDPOINTS = """
     DELETE FROM members_webhookendpoint e
-    WHERE e.state = 'deleted'
+    WHERE e.state = 'deleted' AND e.state_since < clock_timestamp() - interval '1 hour'
       AND NOT EXISTS (SELECT 1 FROM members_webhookdelivery d WHERE d.endpoint_id = e.id)
       AND NOT EXISTS (SELECT 1 FROM members_webhookmessage m WHERE m.only_for_id = e.id)
 """

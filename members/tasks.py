@@ -4,6 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+from config.kernel.redis import ask
 from members import mail, purging, webhook_sending
 
 _SWEEP_SECONDS = 10
@@ -25,6 +26,9 @@ def send_due_mail() -> int:
 def send_webhooks(endpoint_id: str) -> int:
     """Tell one subscriber what it has due; on a queue of its own, since they may be slow."""
     endpoint = UUID(endpoint_id)
+    ask(
+        lambda client: client.delete(_note(endpoint)), 0
+    )  # what is written from here on it may miss
     made = webhook_sending.work_through(endpoint)
     if made and endpoint in webhook_sending.due_endpoints():
         _begin([endpoint])
@@ -50,7 +54,20 @@ def purge_webhooks() -> int:
 
 
 def _begin(endpoints: list[UUID]) -> int:
-    """A task for each; the next sweep begins with those whose task could not start in time."""
-    for endpoint_id in endpoints:
+    """A task for each that has none waiting; the next sweep begins with those whose task could not
+    start in time. A crowd's bookings thus add no more tasks to a queue than there are endpoints.
+    """
+    found = [each for each in endpoints if _is_first(each)]
+    for endpoint_id in found:
         send_webhooks.apply_async((str(endpoint_id),), retry=False, expires=_SWEEP_SECONDS)
-    return len(endpoints)
+    return len(found)
+
+
+def _is_first(endpoint_id: UUID) -> bool:
+    """Without Redis everybody is; the note ends before its task does, for one that was lost."""
+    ends = _SWEEP_SECONDS - 1
+    return ask(lambda client: bool(client.set(_note(endpoint_id), 1, nx=True, ex=ends)), True)
+
+
+def _note(endpoint_id: UUID) -> str:
+    return f"webhooks:waits:{endpoint_id}"

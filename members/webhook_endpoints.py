@@ -35,6 +35,7 @@ from members.webhook_types import TYPES
 
 OVERLAP_SECONDS = DAY
 LONGEST_OVERLAP_SECONDS = 7 * DAY
+MOST_FORMER = 4
 _PREFIX = "whsec_"
 _SECRET_BYTES = 32  # Standard Webhooks: 24 to 64
 Because = WebhookEndpoint.Because
@@ -112,14 +113,20 @@ def new_secret() -> str:
 
 
 def rotate(endpoint_id: UUID, *, overlap_seconds: int = OVERLAP_SECONDS) -> WebhookEndpoint:
-    """A new secret; the one that it replaces signs as well for so long (0: not at all)."""
+    """A new secret; the one that it replaces signs as well for so long (0: not at all).
+
+    Those that it replaced before and that still sign go on with it: who pressed twice has not
+    taken from a subscriber the only secret that it knows.
+    """
     if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
         raise InvalidInput(f"0 to {LONGEST_OVERLAP_SECONDS} seconds.", field="overlap_seconds")
     with transaction.atomic():
         endpoint = lock_endpoint(endpoint_id)
-        until = clock.now() + timedelta(seconds=overlap_seconds) if overlap_seconds else None
-        endpoint.former_secret = endpoint.secret if until else None
-        endpoint.former_secret_until = until
+        now = clock.now()
+        former = [endpoint.secret, *endpoint.former_secrets(now)] if overlap_seconds else []
+        until = [now + timedelta(seconds=overlap_seconds), endpoint.former_secret_until]
+        endpoint.former_secret_until = max(filter(None, until)) if former else None
+        endpoint.former_secret = " ".join(former[:MOST_FORMER]) or None
         endpoint.secret = new_secret()
         endpoint.save(update_fields=["secret", "former_secret", "former_secret_until"])
         return endpoint

@@ -5,6 +5,8 @@ each subscriber that wants it, and keeps on the workspace's row which types anyb
 writes messages asks for neither.
 """
 
+from datetime import datetime
+
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
@@ -119,6 +121,12 @@ class WebhookEndpoint(models.Model):
     @property
     def is_enabled(self) -> bool:
         return self.state == "enabled"
+
+    def former_secrets(self, at: datetime) -> list[str]:
+        """Those that still sign then, the last one first; several, with a space between them,
+        where it was rotated again meanwhile."""
+        until = self.former_secret_until
+        return (self.former_secret or "").split() if until is not None and until > at else []
 
 
 class WebhookMessage(models.Model):

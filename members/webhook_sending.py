@@ -23,6 +23,7 @@ from standardwebhooks import Webhook
 from config.kernel import clock, outbound
 from config.kernel.context import SYSTEM
 from config.kernel.locks import locked
+from members import webhook_lanes
 from members.webhook_endpoints import Because, disable_locked
 from members.webhook_models import (
     RETRY_HOURS,
@@ -100,14 +101,18 @@ def due_endpoints(workspace_id: UUID | None = None) -> list[UUID]:
 def work_through(endpoint_id: UUID, *, seconds: float = 20.0) -> int:
     """Send what this endpoint has due, one after another; returns how many attempts were made.
 
-    Begins nothing new after `seconds`. Somebody else who works on it takes other deliveries.
+    Begins nothing new after `seconds`, and nothing with a slow one while others like it have their
+    share of the threads. Somebody else who works on it takes other deliveries.
     """
     until, made = time.monotonic() + seconds, 0
     while time.monotonic() < until:
-        leased = lease(endpoint_id)
-        if leased is None:
-            break
-        record(leased, request(leased))
+        with webhook_lanes.place_for(endpoint_id) as is_free:
+            leased = lease(endpoint_id) if is_free else None
+            if leased is None:
+                break
+            outcome = request(leased)
+            webhook_lanes.took(endpoint_id, outcome.duration_ms / 1000)
+        record(leased, outcome)
         made += 1
     return made
 
@@ -181,7 +186,8 @@ def record(leased: _Leased, outcome: Outcome) -> None:
             return
         if delivery.state == PENDING and delivery.tries == attempt.number:
             _try_later(delivery, leased.message, outcome, now)
-            _note_failure(endpoint, attempt, leased.message, outcome, now)
+            if attempt.url == endpoint.url:  # else it says nothing of the new one
+                _note_failure(endpoint, attempt, leased.message, outcome, now)
 
 
 # --- What is sent -------------------------------------------------------------------------------
@@ -207,10 +213,7 @@ def headers_of(
     endpoint: WebhookEndpoint, message: WebhookMessage, body: bytes, at: datetime
 ) -> dict[str, str]:
     """Standard Webhooks: the message's id, the attempt's time, a signature for each secret."""
-    former = endpoint.former_secret_until
-    secrets = [endpoint.secret]
-    if endpoint.former_secret and former is not None and former > at:
-        secrets.append(endpoint.former_secret)
+    secrets = [endpoint.secret, *endpoint.former_secrets(at)]
     at, event_id, text = at.astimezone(UTC), str(message.event_id), body.decode()
     signatures = [Webhook(secret).sign(event_id, at, text) for secret in secrets]
     return {

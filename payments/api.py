@@ -15,12 +15,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bookings.api import MAX_QUANTITY, booking_brief
-from bookings.api_changes import change_json
+from bookings.api import MAX_QUANTITY
 from bookings.discounts import LONGEST_CODE
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Line
 from bookings.nearest import with_next_free
+from bookings.shown import booking_brief, change_json
 from bookings.states import BOOKING_STATES
 from config.api import (
     ApiView,
@@ -48,10 +48,11 @@ from config.etags import etag
 from config.kernel.errors import InvalidTransition, NotFound
 from config.pagination import paginated
 from holds import gate
-from holds.api import HoldReadView, hold_json, holds_of
+from holds.api import HoldReadView, holds_of
 from holds.api_schemas import HoldSchema
 from holds.models import Hold
 from holds.selectors import booking_of_token, own_hold, pending_change_hold, with_now
+from holds.shown import hold_json
 from members.idempotency import Answer
 from payments import checkouts, holding
 from payments.api_errors import CHECKOUT_ERRORS, CLAIM_ERRORS

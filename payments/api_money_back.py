@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from bookings.models import Booking
 from bookings.services import refuse_another_version
-from config.api import ApiView, Fields, Query, money, rfc3339, rfc3339_or_none
+from config.api import ApiView, Fields, Query, money
 from config.api_schemas import (
     ETAG_OF_BOOKING,
     PAGING,
@@ -40,6 +40,7 @@ from payments.holding import placed
 from payments.lock_objects import lock_money
 from payments.models import Refund
 from payments.models.refunds import ASKED
+from payments.shown import refund_json
 
 MAX_REASON = 300
 
@@ -142,21 +143,6 @@ class RefundsView(ApiView):
         booking_of(self, booking_id)
         rows = Refund.objects.filter(due__booking_id=booking_id)
         return paginated(request, rows, NEWEST_FIRST, refund_json)
-
-
-def refund_json(refund: Refund) -> dict[str, Any]:
-    """One refund."""
-    return {
-        "id": str(refund.id),
-        "payment": str(refund.payment_id),
-        "state": refund.state,
-        "amount": money(refund.amount_minor, refund.currency),
-        "to": str(refund.to),
-        "cause": str(refund.cause),
-        "reason": refund.reason,
-        "created_at": rfc3339(refund.created_at),
-        "ended_at": rfc3339_or_none(refund.ended_at),
-    }
 
 
 def _preview_json(told: Preview) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bookings.api_prices import discount_json, parts_json, tax_json
 from bookings.discounts import DISCOUNT_ERRORS, LONGEST_CODE
 from bookings.errors import NOT_ALLOWED
+from bookings.shown_prices import discount_json, parts_json, tax_json
 from bookings.taxes import taxes_of
 from config.api import ApiView, rfc3339
 from config.api_schemas import answers

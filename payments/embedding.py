@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import patch_cache_control
 from django.views.decorators.csrf import csrf_exempt
@@ -105,6 +106,8 @@ def _within(view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, slug: str, segment: str, **rest: Any) -> HttpResponse:
         frame = frame_of(slug, segment)
+        if is_led_here(request):
+            return redirect(_for_everybody(slug, rest.get("resource_slug", "")))
         look = look_from(frame.look)
         _enter(request, frame, look)
         with translation.override(look.locale or settings.LANGUAGE_CODE):
@@ -112,6 +115,22 @@ def _within(view: View) -> View:
         return framing(response, frame.origins)
 
     return page
+
+
+def is_led_here(request: HttpRequest) -> bool:
+    """Whether a link from outside opens a frame's address in a window of its own.
+
+    Its visitor would be whoever made the link, and they would see what is held and booked there.
+    Browsers say so since 2023; within a frame, and where it opens itself in a window, it is not so.
+    """
+    is_window = request.headers.get("Sec-Fetch-Dest") == "document"
+    return is_window and request.headers.get("Sec-Fetch-Site") != "same-origin"
+
+
+def _for_everybody(slug: str, resource_slug: str) -> str:
+    if resource_slug:
+        return reverse("bookings:resource", args=[slug, resource_slug])
+    return reverse("bookings:workspace", args=[slug])
 
 
 def _enter(request: HttpRequest, frame: Frame, look: Look) -> None:

@@ -26,6 +26,7 @@ from payments import views
 from payments.embedding import (
     frame_of,
     framing,
+    is_led_here,
     origins_of,
     refuse_unless_own_booking,
     refuse_unless_own_hold,
@@ -63,7 +64,7 @@ def enter(request: HttpRequest, slug: str, resource_slug: str = "") -> HttpRespo
     workspace = workspace_of(slug)
     look = request.GET.get("look", "")
     look = look if re.fullmatch(LOOK, look) else ""
-    if "visitor" not in request.GET:
+    if "visitor" not in request.GET or is_led_here(request):
         words = {"slug": slug, "look": look}
         response = render(request, "embed/enter.html", words)
         return framing(response, origins_of(workspace))

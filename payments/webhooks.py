@@ -2,12 +2,12 @@
 
 from bookings.models import Booking
 from bookings.webhooks import of_booking, those_wanted
-from config.api import rfc3339
 from config.kernel.effects import Happening
+from config.kernel.shown import rfc3339
 from members.webhook_messages import kicked
 from members.webhook_models import WebhookMessage
-from payments.api_money_back import refund_json
 from payments.models import Refund
+from payments.shown import refund_json
 
 UPDATED = "refund.updated"
 

@@ -2,20 +2,50 @@
 
 The timeouts of sockets begin anew with every byte, so whoever sends one every few seconds holds a
 connection open for as long as they like. Here a timer ends the connection itself. Looking up a
-name has the resolver's own limits.
+name has no connection to end: that is left behind (`within`).
 """
 
+import queue
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 _here = threading.local()
+T = TypeVar("T")
+
+
+class TookTooLong(Exception):
+    """What was asked for did not come in time."""
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` returns or raises, done in a thread of its own; raises TookTooLong after so long.
+
+    What is not done by then goes on by itself and concerns nobody: for work that ends some time.
+    """
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TookTooLong from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
 
 
 class Deadline:

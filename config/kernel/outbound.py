@@ -8,9 +8,11 @@ caller asks for it, each looked at anew; and an answer is bounded in size and ti
 `OUTBOUND_PRIVATE_ADDRESSES` lets private addresses through, for one machine and for tests.
 """
 
+import ipaddress
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -18,14 +20,16 @@ from django.conf import settings
 from requests.structures import CaseInsensitiveDict
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress, filter_host
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
 from urllib3.exceptions import HTTPError
 
-from config.kernel.deadlines import Deadline, watched
+from config.kernel.deadlines import Deadline, TookTooLong, watched, within
 from config.kernel.errors import DomainError, InvalidInput
 
 USER_AGENT = "Surehold"
 MAX_BYTES = 1024 * 1024
 CONNECT_SECONDS = 3.0
+LOOKUP_SECONDS = 5.0  # a resolver's own limits may be half a minute
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 64 * 1024
 
@@ -74,7 +78,7 @@ class Fetched:
 def session(*, timeout_seconds: float = 10.0) -> requests.Session:
     """A session that refuses private addresses and follows no redirect. No proxy of the environment
     is used, since a proxy would do the resolving."""
-    made = HTTPSession(
+    made = _Session(
         Config(
             ip_filter_enable=not settings.OUTBOUND_PRIVATE_ADDRESSES,
             ip_filter_allow_loopback_ips=False,
@@ -84,6 +88,10 @@ def session(*, timeout_seconds: float = 10.0) -> requests.Session:
         )
     )
     made.trust_env = False
+    if not settings.OUTBOUND_PRIVATE_ADDRESSES:
+        made.mount("http://", _Filtering(is_https_proto=False))
+        made.mount("https://", _Filtering(is_https_proto=True))
+    made.hooks["response"].append(_packed_once)
     return watched(made)
 
 
@@ -123,7 +131,7 @@ def check_url(url: str, field: str = "url") -> str:
     if parts.scheme != "https":
         raise InvalidInput("This must start with https://.", field=field)
     try:
-        filter_host(parts.hostname or "", parts.port or 443, allow_loopback=False)
+        _looked_up(parts.hostname or "", parts.port or 443)
     except InvalidIPAddress:
         raise InvalidInput("This address is a private one.", field=field) from None
     except (requests.RequestException, OSError, UnicodeError):
@@ -142,6 +150,50 @@ def _parts(url: str, field: str) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise InvalidInput("Leave the name and the password out of the address.", field=field)
     return parts
+
+
+class _Session(HTTPSession):
+    """Knows of no redirects: `fetch` follows them itself. Before one, requests reads the whole of
+    an answer, without any limit, also where it is told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+class _Filtering(IPFilterAdapter):
+    """Looks names up, and refuses what they mean, within `LOOKUP_SECONDS`."""
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        look_up = super().build_connection_pool_key_attributes
+        try:
+            host, pool = within(LOOKUP_SECONDS, lambda: look_up(*args, **kwargs))
+        except TookTooLong:
+            raise requests.ConnectTimeout("The name was not found in time.") from None
+        _refuse_odd(host["host"])
+        return host, pool
+
+
+def _looked_up(host: str, port: int) -> None:
+    try:
+        _refuse_odd(within(LOOKUP_SECONDS, lambda: filter_host(host, port, allow_loopback=False)))
+    except TookTooLong:
+        raise requests.ConnectTimeout("The name was not found in time.") from None
+
+
+def _refuse_odd(host: str) -> None:
+    """What the filter lets through: the IPv6 that was once for sites, and what wraps IPv4."""
+    address = ipaddress.ip_address(host.strip("[]"))
+    if address.is_reserved or getattr(address, "is_site_local", False):
+        raise InvalidIPAddress(address)
+
+
+def _packed_once(answer: requests.Response, **_: Any) -> requests.Response:
+    """What was packed several times over stays packed. Each layer multiplies by a thousand what a
+    few bytes cost to unpack, in one call that no deadline ends; nobody is asked for such a thing.
+    """
+    if "," in answer.raw.headers.get("Content-Encoding", ""):
+        del answer.raw.headers["Content-Encoding"]
+    return answer
 
 
 def _once(

@@ -224,6 +224,8 @@ HOLDS_KEPT_DAYS = env.int("HOLDS_KEPT_DAYS", default=7)
 IDEMPOTENCY_KEYS_KEPT_DAYS = env.int("IDEMPOTENCY_KEYS_KEPT_DAYS", default=7)
 # What subscribers were told, with every attempt; never less than 4 days.
 WEBHOOKS_KEPT_DAYS = env.int("WEBHOOKS_KEPT_DAYS", default=30)
+# The threads of the process `hooks` (Procfile): half of them are for who answers fast.
+WEBHOOK_THREADS = env.int("WEBHOOK_THREADS", default=8)
 
 # --- People -----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "members.Member"

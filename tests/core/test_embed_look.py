@@ -44,6 +44,7 @@ def test_nothing_asked_for_follows_the_visitors_system() -> None:
         {"l": "../../etc"},
         {"p": "javascript:alert(1)"},
         {"p": "//evil.example"},
+        {"p": "https://club.example/\ud800"},
         {"o": "yes"},
         {"a": ["#123456"], "f": {"x": 1}, "p": 3},
     ],

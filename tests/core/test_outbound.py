@@ -1,5 +1,6 @@
 """Addresses that others choose: nothing private is reached, and no answer is endless."""
 
+import gzip
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from requests_hardened import ip_filter
 
 from config.kernel import outbound
 from config.kernel.errors import InvalidInput
+
+TWICE = gzip.compress(gzip.compress(b"x" * 1000))
 
 
 class Server(BaseHTTPRequestHandler):
@@ -25,6 +28,9 @@ class Server(BaseHTTPRequestHandler):
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n" if _ == 0 else b"X-A: b\r\n")
                 self.wfile.flush()
                 time.sleep(0.05)
+            return
+        if self.path in {"/large-redirect", "/packed"}:
+            self._answer_badly()
             return
         if self.path.startswith("/to/"):
             self.send_response(302)
@@ -42,6 +48,14 @@ class Server(BaseHTTPRequestHandler):
                 time.sleep(0.05)
         else:
             self.wfile.write(b"here")
+
+    def _answer_badly(self) -> None:
+        is_packed = self.path == "/packed"
+        self.send_response(200 if is_packed else 302)
+        name, value = ("Content-Encoding", "gzip, gzip") if is_packed else ("Location", "/a")
+        self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(TWICE if is_packed else b"x" * 5000)
 
     def log_message(self, *args: object) -> None:
         pass
@@ -81,6 +95,35 @@ def test_too_much_and_too_slow_are_given_up(server: str) -> None:
         outbound.fetch("GET", f"{server}/drip", timeout_seconds=0.3)
 
 
+def test_a_redirect_is_read_within_limits_too(server: str) -> None:
+    """requests would read all of it, and unpack it, before it looks whether to follow."""
+    for redirects in (0, 2):
+        with pytest.raises(outbound.AnswerTooLarge) as refused:
+            outbound.fetch("GET", f"{server}/large-redirect", max_bytes=4000, redirects=redirects)
+        assert refused.value.answer.status == 302
+    assert Server.seen == ["/large-redirect"] * 2
+
+
+def test_what_is_packed_several_times_stays_packed(server: str) -> None:
+    """A few thousand bytes, packed five times, would keep a thread busy for hours."""
+    assert outbound.fetch("GET", f"{server}/packed").content == TWICE
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(
+    guarded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(outbound, "LOOKUP_SECONDS", 0.05)
+    monkeypatch.setattr(ip_filter.socket, "getaddrinfo", lambda *_, **__: answers.wait(30))
+    try:
+        with pytest.raises(outbound.OutsideError, match="too long"):
+            outbound.fetch("GET", "https://slow.example/")
+        with pytest.raises(InvalidInput, match="no such host"):
+            outbound.check_url("https://slow.example/")
+    finally:
+        answers.set()
+
+
 def test_what_is_too_large_is_known_up_to_there(server: str) -> None:
     with pytest.raises(outbound.AnswerTooLarge) as refused:
         outbound.fetch("GET", f"{server}/large", max_bytes=4000)
@@ -96,7 +139,8 @@ def test_headers_that_drip_meet_the_limit_as_well(server: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]",
-     "192.168.0.1", "100.64.0.1", "0.0.0.0", "2130706433", "[fd00::1]", "[fe80::1]"],
+     "192.168.0.1", "100.64.0.1", "0.0.0.0", "2130706433", "[fd00::1]", "[fe80::1]",
+     "[fec0::1]", "[::127.0.0.1]", "[::ffff:0:10.0.0.1]", "[64:ff9b::10.0.0.1]", "[2002:a00:1::]"],
 )  # fmt: skip
 def test_private_addresses_are_refused(guarded: None, host: str) -> None:
     with pytest.raises(outbound.AddressRefused):

@@ -209,6 +209,25 @@ def test_forged_and_foreign_visitors_find_nothing(client: Client, room: Resource
     assert Hold.objects.get().state == "active"
 
 
+def test_a_link_to_somebody_elses_frame_opens_the_ordinary_page(
+    client: Client, room: Resource
+) -> None:
+    """Who made it would see there what whoever follows it holds."""
+    page = enter(client, room)
+    bare = page.split("/")[3]
+    ours = f"/w/{room.workspace.slug}/"
+    for site in ("cross-site", "same-site", "none"):
+        led = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": site}
+        assert client.get(f"{page}?new", headers=led).url == f"{ours}{room.slug}/"
+        assert client.get(page.rpartition("r/")[0], headers=led).url == ours
+        told_first = client.get(f"/embed/{room.workspace.slug}/", {"visitor": bare}, headers=led)
+        assert told_first.status_code == 200
+        assert "data-enter" in told_first.content.decode()
+    for dest, site in (("iframe", "cross-site"), ("document", "same-origin")):
+        own = {"Sec-Fetch-Dest": dest, "Sec-Fetch-Site": site}
+        assert_in_frame(client.get(page, headers=own))
+
+
 def test_nobody_is_signed_in_within_a_frame(client: Client, room: Resource) -> None:
     member = MemberFactory()
     client.force_login(member)

@@ -4,10 +4,14 @@ No time decides: the slow one hangs until the test lets it go, and what the othe
 while it does.
 """
 
+from typing import Any
+
 import pytest
+import redis
 
 from bookings.models import Booking
-from members import webhook_sending
+from config.kernel.redis import asked_again
+from members import tasks, webhook_lanes, webhook_sending
 from members.models import Workspace
 from members.webhook_models import WebhookDelivery
 from tests.admin.support import confirmed
@@ -48,11 +52,12 @@ def test_control_without_the_lease_it_is_sent_twice(
     monkeypatch.setattr(webhook_sending, "LEASE_SECONDS", 0)
     endpoint = subscribe(workspace, receiver.url("hang"))
     tell(workspace)
-    slow = Aside(lambda: send(endpoint))
-    receiver.wait_until_one_hangs()
+    works = []
+    for _ in range(2):
+        works.append(Aside(lambda: send(endpoint)))
+        receiver.wait_until_one_hangs()
     receiver.go_on()
-    send(endpoint)
-    assert slow.result() >= 1
+    assert sum(work.result() for work in works) >= 2
     assert len(receiver.came()) >= 2
     assert len({each.id for each in receiver.came()}) == 1
 
@@ -81,6 +86,44 @@ def test_one_that_hangs_delays_no_other_and_no_booking(
     receiver.go_on()
     assert sum(each.result() for each in hanging) == 7
     assert WebhookDelivery.objects.exclude(state="delivered").count() == 0
+
+
+def test_slow_ones_leave_threads_for_the_others(
+    workspace: Workspace, receiver: Receiver, settings: Any
+) -> None:
+    """Of two threads one: while it hangs, no second slow one begins, and the quick one is told."""
+    settings.WEBHOOK_THREADS = 2
+    slow, other = (subscribe(workspace, receiver.url("hang", name)) for name in "ab")
+    quick = subscribe(workspace, receiver.url("ok", "q"))
+    for endpoint in (slow, other):
+        webhook_lanes.took(endpoint.pk, webhook_lanes.SLOW_SECONDS)
+    tell(workspace, n=1)
+    hanging = Aside(lambda: send(slow))
+    receiver.wait_until_one_hangs()
+    assert (send(other), send(quick)) == (0, 1)
+    assert receiver.came("hang", "b") == []
+    receiver.go_on()
+    assert hanging.result() == 1
+    assert send(other) == 1  # its turn, when the place is free
+    assert {each.state for each in deliveries(other)} == {"delivered"}
+
+
+def test_an_endpoint_waits_in_the_queue_once(
+    workspace: Workspace, receiver: Receiver, settings: Any
+) -> None:
+    """However many bookings tell it something meanwhile; begun, it may wait there again."""
+    asked_again()
+    endpoint = subscribe(workspace, receiver.url("ok"))
+    tell(workspace)
+    queue = redis.Redis.from_url(settings.REDIS_URL)
+    before = queue.llen("webhooks")
+    begun = [tasks.send_webhooks_of(str(workspace.pk)) for _ in range(3)]
+    assert (begun, queue.llen("webhooks") - before) == ([1, 0, 0], 1)
+    assert tasks.send_webhooks(str(endpoint.pk)) == 1
+    tell(workspace)
+    assert tasks.send_webhooks_of(str(workspace.pk)) == 1
+    assert queue.llen("webhooks") - before == 2
+    queue.delete("webhooks")
 
 
 def test_what_belongs_to_one_booking_comes_in_order_from_several_workers(

@@ -1,16 +1,18 @@
 """What is told of what happens, written with it, and what it costs whom."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from bookings.api import booking_brief
 from bookings.models import Booking, Resource
 from bookings.services import cancel, complete, no_show
-from config.api import rfc3339
+from bookings.shown import booking_brief
+from config.kernel import clock
 from config.kernel.context import SYSTEM
+from config.kernel.shown import rfc3339
 from holds import services
 from holds.claims import Claimant
 from holds.lapsing import expire_lapsed
@@ -232,6 +234,9 @@ def test_what_is_old_is_forgotten_but_what_is_still_to_be_delivered(
     assert WebhookEndpoint.objects.count() == 1  # of it the third is left
     _age_messages()
     assert purging.webhook_messages() == 1
+    assert WebhookEndpoint.objects.count() == 1  # a claim that saw it may not have ended
+    WebhookEndpoint.objects.update(state_since=clock.now() - timedelta(hours=2))
+    assert purging.webhook_messages() == 0
     assert WebhookEndpoint.objects.count() == WebhookDelivery.objects.count() == 0
     assert WebhookAttempt.objects.count() == 0
 

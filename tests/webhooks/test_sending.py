@@ -281,6 +281,37 @@ def test_rotation_signs_with_both_until_the_former_ends(
         Webhook(former).verify(came.body, came.headers)
 
 
+def test_rotated_twice_the_first_secret_still_signs(workspace: Workspace) -> None:
+    endpoint = subscribe(workspace, "http://127.0.0.1:9/")
+    known = [endpoint.secret]
+    known += [webhook_endpoints.rotate(endpoint.pk).secret for _ in range(2)]
+    endpoint.refresh_from_db()
+    headers = webhook_sending.headers_of(endpoint, _message(workspace), b"{}", clock.now())
+    for secret in known:
+        Webhook(secret).verify(b"{}", headers)
+    for _ in range(5):
+        webhook_endpoints.rotate(endpoint.pk)
+    endpoint.refresh_from_db()
+    assert len(endpoint.former_secrets(clock.now())) == webhook_endpoints.MOST_FORMER
+    webhook_endpoints.rotate(endpoint.pk, overlap_seconds=0)
+    endpoint.refresh_from_db()
+    assert endpoint.former_secrets(clock.now()) == []
+
+
+def test_a_late_answer_of_the_former_address_says_nothing_of_the_new_one(
+    workspace: Workspace,
+) -> None:
+    endpoint = subscribe(workspace, "http://127.0.0.1:9/old")
+    tell(workspace)
+    leased = webhook_sending.lease(endpoint.pk)
+    assert leased is not None
+    webhook_endpoints.change(endpoint.pk, url="http://127.0.0.1:9/new")
+    webhook_sending.record(leased, webhook_sending.Outcome(1, 410))
+    endpoint.refresh_from_db()
+    assert (endpoint.state, endpoint.failing_since) == ("enabled", None)
+    assert [each.state for each in deliveries(endpoint)] == ["pending"]
+
+
 def test_rotation_without_overlap_ends_the_former_at_once(workspace: Workspace) -> None:
     endpoint = subscribe(workspace, "http://127.0.0.1:9/")
     webhook_endpoints.rotate(endpoint.pk)

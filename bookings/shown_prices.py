@@ -1,4 +1,4 @@
-"""Prices over HTTP: rules, the parts of a line, taxes and discounts."""
+"""Prices in JSON: rules, the parts of a line, taxes and discounts."""
 
 from collections.abc import Iterable
 from datetime import date, time
@@ -6,7 +6,7 @@ from typing import Any
 
 from bookings.models import PriceRule
 from bookings.pricing import DISCOUNT
-from config.api import money
+from config.kernel.shown import money
 
 
 def price_json(price: PriceRule, currency: str) -> dict[str, Any]:
