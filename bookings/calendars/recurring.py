@@ -5,6 +5,7 @@ open: which entries are busy at all, in which zone a day or a floating time lies
 malformed hides the rest, and that no rule, however often it repeats, takes longer than it may.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
@@ -26,6 +27,12 @@ MOST_OCCURRENCES = 1000
 MOST_STEPS = 50_000
 _STEP_SECONDS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86400, "WEEKLY": 604800}
 _OFTEN = {"SECONDLY", "MINUTELY", "HOURLY"}
+_FINER = {
+    "SECONDLY": (),
+    "MINUTELY": ("BYSECOND",),
+    "HOURLY": ("BYMINUTE", "BYSECOND"),
+    "DAILY": ("BYHOUR", "BYMINUTE", "BYSECOND"),
+}
 _BY_PARTS = ("BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE",
              "BYSECOND", "BYSETPOS")  # fmt: skip
 # Parts that need a longer period than a week to mean anything: with a shorter one, no calendar
@@ -273,20 +280,37 @@ def _bounded(part: Part, rule: Any, within: Window, zone: tzinfo) -> datetime:
     One that repeats within the day and has begun long ago is begun anew near the window.
     """
     frequency = str(rule["FREQ"][0]).upper()
+    begins, times = moment(part["DTSTART"].dt, zone), _times_within(rule, frequency)
+    if frequency not in _OFTEN:
+        _refuse_too_many_times(times, begins, within)
     if frequency not in _STEP_SECONDS:
         return within.end
     _refuse_what_never_comes(rule)
     step = _STEP_SECONDS[frequency] * max(1, int(rule.get("INTERVAL", [1])[0]))
-    begins = moment(part["DTSTART"].dt, zone)
     steps = (within.start - begins).total_seconds() / step
     if frequency not in _OFTEN:
         if steps > MOST_STEPS:
             raise ValueError("it takes too many steps")
         return within.end
-    if steps > MOST_OCCURRENCES:
+    if steps > MOST_OCCURRENCES or steps * times > MOST_STEPS:
         _begin_later(part, rule, int(steps) - _reaching_in(part, step, zone), step)
         begins = within.start
-    return max(begins, within.start) + timedelta(seconds=step * (MOST_OCCURRENCES + 1))
+    periods = MOST_OCCURRENCES // times + 2
+    return max(begins, within.start) + timedelta(seconds=step * periods)
+
+
+def _times_within(rule: Any, frequency: str) -> int:
+    """How often it may come within one of its periods, or days if these are longer (RFC 5545
+    §3.3.10): "daily at 8, 12 and 18" is three."""
+    finer = _FINER.get(frequency, _FINER["DAILY"])
+    return math.prod(len({str(each) for each in rule.get(name, [0])}) for name in finer)
+
+
+def _refuse_too_many_times(times: int, begins: datetime, within: Window) -> None:
+    """Raises ValueError for what the library would make a list of, longer than memory."""
+    days, ahead = (within.end - begins).days, (within.end - max(begins, within.start)).days
+    if times > 1 and (times * days > 4 * MOST_STEPS or times * ahead > MOST_STEPS):
+        raise ValueError("it comes too often")
 
 
 def _reaching_in(part: Part, step: int, zone: tzinfo) -> int:
