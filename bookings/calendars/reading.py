@@ -23,7 +23,7 @@ from config.kernel.locks import locked, retried_on_deadlock
 from config.kernel.outbound import OutsideError
 
 TIMEOUT_SECONDS = 30.0
-_LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=60)
 _SOONEST, _LATEST = timedelta(seconds=15), timedelta(hours=1)
 # A calendar is read again by beat a little before what is known of it is too old for a claim.
 _EARLY = 0.75
@@ -115,7 +115,7 @@ def _leased(connection_id: UUID) -> CalendarConnection | None:
     mine = CalendarConnection.objects.filter(
         free, pk=connection_id, state=CalendarConnection.State.CONNECTED
     )
-    if not mine.update(reading_until=Now() + _LEASE):
+    if not mine.update(reading_until=Now() + LEASE):
         return None
     return CalendarConnection.objects.get(pk=connection_id)
 
@@ -212,8 +212,9 @@ def _failed(connection: CalendarConnection, error: str, **changes: Any) -> None:
     since = connection.read_failing_since or now
     again = min(max(now - since, _SOONEST), _LATEST)
     log.warning("calendar %s was not read: %s", connection.pk, error)
+    # One that is being let go of meanwhile goes on to be: it has events of ours to be removed.
     mine: Callable[..., Any] = CalendarConnection.objects.filter(
-        pk=connection.pk, reading_until=connection.reading_until
+        pk=connection.pk, reading_until=connection.reading_until, state=connection.state
     ).update
     mine(
         read_failing_since=since,
