@@ -47,7 +47,18 @@ class ConnectionForm(forms.ModelForm):
             self.add_error("url", "Enter the address.")
         if kind == "caldav" and not cleaned.get("username"):
             self.add_error("username", "Enter the name of the account.")
+        if self.instance.pk and not self.errors:
+            self._refuse_elsewhere(kind, cleaned)
         return cleaned
+
+    def _refuse_elsewhere(self, kind: str, cleaned: dict[str, Any]) -> None:
+        field = "username" if kind == "google" else "url"
+        to = google.calendar_url(cleaned[field]) if kind == "google" else cleaned[field]
+        if field in self.changed_data:
+            try:
+                connecting.refuse_elsewhere(self.instance, to)
+            except DomainError as error:
+                self.add_error(field, error.message)
 
 
 class ConnectedResourceInline(ScopedInline):
