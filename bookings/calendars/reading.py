@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from bookings import lock_objects
+from bookings import freshness, lock_objects
 from bookings.calendars import busy, client, feeds, outside, recurring, syncing
 from bookings.calendars.delta import Delta
 from bookings.models import Block, CalendarConnection, CalendarItem
@@ -92,8 +92,13 @@ def forget(connection_id: UUID) -> None:
     """Drop the busy times that a calendar has no say in any more: all, where it is disconnected."""
     with transaction.atomic():
         connection = _locked(connection_id)
-        found = busy.wanted(connection, _data(connection), now=clock.now())
-        busy.write(connection, found)
+        gone = Block.objects.filter(connected__connection=connection)
+        if connection.state not in _NOT_READ:
+            gone = gone.filter(connected__reads=False)
+        resources = set(gone.values_list("resource_id", flat=True))
+        gone.delete()
+        freshness.changed(resources)
+        busy.tell(connection)
         if connection.state in _NOT_READ:
             connection.items.all().delete()
             connection.sync_token = connection.etag = ""
@@ -165,10 +170,6 @@ def _locked(connection_id: UUID) -> CalendarConnection:
     )
     list(lock_objects.lock_resources(each for each in resources if each))
     return locked(CalendarConnection.objects.filter(pk=connection_id)).get()
-
-
-def _data(connection: CalendarConnection) -> list[str]:
-    return list(connection.items.values_list("data", flat=True))
 
 
 def _after(connection: CalendarConnection, delta: Delta) -> dict[str, str]:

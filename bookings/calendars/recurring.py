@@ -7,6 +7,7 @@ malformed hides the rest, and that no rule, however often it repeats, takes long
 
 import math
 import re
+import time as clock
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,10 +22,14 @@ from icalendar.timezone import tzp
 from bookings.local_time import moment_at
 from bookings.windows import Window, merged
 from config.kernel.errors import DomainError
+from config.kernel.outbound import OutsideError
 
 # The most occurrences of one rule, and steps of one from its start to the window.
 MOST_OCCURRENCES = 1000
 MOST_STEPS = 50_000
+# The most busy windows of one calendar, and processor time to find them.
+MOST_WINDOWS = 20_000
+MOST_SECONDS = 30.0
 _STEP_SECONDS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86400, "WEEKLY": 604800}
 _OFTEN = {"SECONDLY", "MINUTELY", "HOURLY"}
 _FINER = {
@@ -53,6 +58,28 @@ class Unreadable(DomainError):
     code = "calendar_unreadable"
     status = 422
     detail = "What came is not a calendar."
+
+
+class TooMuch(OutsideError):
+    """There is more of it than can be followed, or blocked."""
+
+    code = "calendar_unavailable"
+    detail = "There is too much in it that repeats."
+
+
+class Effort:
+    """What a whole calendar may cost: each rule is bounded by itself, and there may be thousands.
+
+    Of this thread's own processor time, so that a busy machine follows no less.
+    """
+
+    def __init__(self) -> None:
+        self._until = clock.thread_time() + MOST_SECONDS
+
+    def refuse_more(self) -> None:
+        """Raises TooMuch when it is used up."""
+        if clock.thread_time() > self._until:
+            raise TooMuch
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +150,19 @@ def busy(
     within: Window,
     zone: tzinfo,
     ours: Container[str] = (),
+    effort: Effort | None = None,
 ) -> Busy:
     """What is busy of the entries that touch `within`, whole occurrences, merged.
 
     `zone` is where days and floating times lie when the file does not say. Entries whose UID is
-    `ours` are no busy times.
+    `ours` are no busy times. Raises TooMuch when the `effort` for all of the calendar is used up.
     """
+    effort = effort or Effort()
     where = found.zone or zone
     windows: list[Window] = []
     skipped, cut = found.skipped, 0
     for entry in found.entries:
+        effort.refuse_more()
         if entry.uid in ours:
             continue
         try:
