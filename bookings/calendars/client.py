@@ -30,6 +30,8 @@ TIMEOUT_SECONDS = 10.0
 # For all requests of one piece of work together, however slowly each answer drips: less than the
 # lease of whoever writes.
 WITHIN_SECONDS = 60.0
+# How what was encrypted begins: where the key is another, the field gives it as it stands.
+_CIPHERTEXT = "gAAAAA"
 MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -74,9 +76,13 @@ class Tokens:
 
 
 def credentials(connection: CalendarConnection) -> Credentials | Tokens:
-    """A connection's own. Raises NeedsConsent when there are none."""
+    """A connection's own. Raises NeedsConsent when there are none, and CalendarUnavailable where
+    they cannot be read: with the right key back, it goes on by itself."""
     if connection.state in {connection.State.DISCONNECTED, connection.State.WAITING}:
         raise NeedsConsent("This calendar is not connected.")
+    secrets = (connection.password, connection.refresh_token, connection.access_token)
+    if any((secret or "").startswith(_CIPHERTEXT) for secret in secrets):
+        raise CalendarUnavailable("What its password was kept under is not our key. Enter it anew.")
     if connection.kind == CalendarConnection.Kind.GOOGLE:
         from bookings.calendars import google
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
+from bookings import lock_objects
 from bookings.calendars import client, google, writing
-from bookings.models import CalendarConnection, CalendarEvent
+from bookings.models import CalendarConnection, CalendarEvent, ConnectedResource
 from config.kernel import clock, effects, outbound
 from config.kernel.deadlines import Deadline
 from config.kernel.errors import InvalidInput
@@ -114,7 +115,9 @@ def look_again(connection_id: UUID) -> None:
 def disconnect(connection_id: UUID) -> None:
     """No resource is connected with it any more; our events to come are removed from it, then the
     consent is taken back and the credentials are forgotten (`leave`)."""
+    served = ConnectedResource.objects.filter(connection=connection_id)
     with transaction.atomic():
+        list(lock_objects.lock_resources(served.values_list("resource_id", flat=True)))
         rows = CalendarConnection.objects.select_for_update(no_key=True).exclude(
             state__in=["leaving", "disconnected"]
         )

@@ -351,8 +351,8 @@ def _failed(leased: Leased, error: OutsideError) -> None:
 
 def _fails_alone(row: CalendarEvent, connection: CalendarConnection) -> bool:
     """Whether others were written since it failed last: a server may stumble over one event."""
-    is_again = row.attempts > 1 and connection.written_at is not None
-    return is_again and bool(connection.written_at > row.due_at)
+    written_at = connection.written_at
+    return row.attempts > 1 and written_at is not None and bool(written_at > row.due_at)
 
 
 def _pause(attempts: int) -> timedelta:

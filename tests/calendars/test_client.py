@@ -106,3 +106,13 @@ def test_an_answer_whose_headers_drip_is_cut_off() -> None:
             opened.request(url, "PROPFIND")
         assert cut.wait(5)
         server.shutdown()
+
+
+def test_what_was_kept_under_another_key_is_sent_to_nobody(
+    radicale: Radicale, connection: CalendarConnection
+) -> None:
+    connection.password = "gAAAAABn" + "x" * 100
+    radicale.front.asked.clear()
+    with pytest.raises(client.CalendarUnavailable, match="not our key"), client.opened(connection):
+        pass
+    assert radicale.front.asked == []
