@@ -47,8 +47,10 @@ _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _A_DAY = timedelta(days=1)
 _WORDS = frozenset({
     "SUMMARY", "DESCRIPTION", "LOCATION", "ATTENDEE", "ORGANIZER", "CONTACT", "COMMENT", "ATTACH",
-    "URL", "CATEGORIES", "GEO", "X-ALT-DESC", "CONFERENCE", "X-WR-CALNAME", "X-WR-CALDESC",
+    "URL", "CATEGORIES", "GEO", "CONFERENCE", "RESOURCES", "NAME", "IMAGE",
 })  # fmt: skip
+# Of what programs add of their own, often words again (a place, a meeting's link), this is needed.
+_KEPT = frozenset({"X-WR-TIMEZONE", "X-LIC-LOCATION"})
 Part = Any  # a component; what its properties are is found out as it is read
 
 
@@ -189,7 +191,8 @@ def bare(data: str) -> str:
         upper = line.upper()
         depth += upper == "BEGIN:VALARM"
         name = upper.partition(":")[0].partition(";")[0]
-        drops = depth > 0 or name in _WORDS
+        is_their_own = name.startswith("X-") and name not in _KEPT
+        drops = depth > 0 or name in _WORDS or is_their_own
         depth -= upper == "END:VALARM"
         if not drops:
             kept.append(line)

@@ -266,12 +266,26 @@ def test_what_is_kept_has_the_same_times_and_none_of_the_words() -> None:
         "UID:a\nSUMMARY:Doctor\nDTSTART;TZID=Our Office:20270302T090000\nDURATION:PT1H\n"
         "RRULE:FREQ=WEEKLY;COUNT=2\nDESCRIPTION;LANGUAGE=en:A long story\n that goes on\n"
         "ATTENDEE:mailto:ana@example.test\nBEGIN:VALARM\nACTION:DISPLAY\nTRIGGER:-PT5M\n"
-        "DESCRIPTION:Now\nEND:VALARM\nTRANSP:OPAQUE",
+        "DESCRIPTION:Now\nEND:VALARM\nTRANSP:OPAQUE\n"
+        "X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE=Clinic:geo:1,2\n"
+        "X-GOOGLE-CONFERENCE:https://meet.test/secret",
+        head="X-WR-TIMEZONE:Europe/Berlin\nX-WR-CALNAME:Ana",
     )
     kept = recurring.bare(file)
-    for word in ("Doctor", "story", "goes on", "ana@", "VALARM", "Now"):
+    for word in (
+        "Doctor",
+        "story",
+        "goes on",
+        "ana@",
+        "VALARM",
+        "Now",
+        "Clinic",
+        "meet.test",
+        "CALNAME",
+    ):
         assert word not in kept
     assert "TRANSP:OPAQUE" in kept
+    assert "X-WR-TIMEZONE:Europe/Berlin" in kept
     before, after = (
         recurring.busy(recurring.read(each), within=MARCH, zone=AUCKLAND) for each in (file, kept)
     )
