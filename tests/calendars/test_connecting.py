@@ -276,6 +276,19 @@ def test_without_a_client_google_is_not_offered(room: Resource, staff: Client) -
     assert "Google is not set up here" in answer.content.decode()
 
 
+@override_settings(OUTBOUND_PRIVATE_ADDRESSES=False)
+@pytest.mark.parametrize("url", ["http://ics.test/a.ics", "https://127.0.0.1/a.ics"])
+def test_an_ics_address_is_public_and_encrypted(room: Resource, staff: Client, url: str) -> None:
+    answer = staff.post(
+        reverse("admin:bookings_calendarconnection_add"),
+        {"workspace": str(room.workspace_id), "name": "x", "kind": "ics", "url": url,
+         "max_age_seconds": "300", "resources-TOTAL_FORMS": "0", "resources-INITIAL_FORMS": "0"},
+    )  # fmt: skip
+    said = answer.content.decode()
+    assert "This must start with https://." in said or "This address is a private one." in said
+    assert not CalendarConnection.objects.exists()
+
+
 # --- Letting go -----------------------------------------------------------------------------------
 
 
