@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWid
 from bookings.calendars import ages, connecting, google
 from bookings.links import absolute
 from bookings.models import CalendarConnection, ConnectedResource
-from config.kernel import clock
+from config.kernel import clock, outbound
 from config.kernel.errors import DomainError
 from members.admin_scope import MANAGER, ScopedAdmin, ScopedInline, access_of
 from members.admin_words import Deed, OptionalReasonForm, ask_then_do, said_moment
@@ -47,7 +47,28 @@ class ConnectionForm(forms.ModelForm):
             self.add_error("url", "Enter the address.")
         if kind == "caldav" and not cleaned.get("username"):
             self.add_error("username", "Enter the name of the account.")
+        if not self.errors:
+            self._refuse_address(kind, cleaned)
         return cleaned
+
+    def _refuse_address(self, kind: str, cleaned: dict[str, Any]) -> None:
+        """An ICS address is tried by nobody before it is read; others are, when one is chosen."""
+        try:
+            if kind == "ics" and "url" in self.changed_data:
+                outbound.check_url(cleaned["url"])
+        except DomainError as error:
+            self.add_error("url", error.message)
+        if self.instance.pk:
+            self._refuse_elsewhere(kind, cleaned)
+
+    def _refuse_elsewhere(self, kind: str, cleaned: dict[str, Any]) -> None:
+        field = "username" if kind == "google" else "url"
+        to = google.calendar_url(cleaned[field]) if kind == "google" else cleaned[field]
+        if field in self.changed_data:
+            try:
+                connecting.refuse_elsewhere(self.instance, to)
+            except DomainError as error:
+                self.add_error(field, error.message)
 
 
 class ConnectedResourceInline(ScopedInline):

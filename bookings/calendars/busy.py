@@ -65,10 +65,10 @@ def wanted(connection: CalendarConnection, items: Iterable[str], *, now: datetim
     """What is busy for each resource, from the files of a calendar; nothing is locked.
 
     From the day before to the end of the farthest horizon: by whole days, so that the same files
-    mean the same rows all day.
+    mean the same rows all day. Raises TooMuch (`recurring.py`).
     """
-    served = read_for(connection)
-    files, malformed = _files(items)
+    served, effort = read_for(connection), recurring.Effort()
+    files, malformed = _files(items, effort)
     ours = _lines_of_ours(connection, files)
     by_zone: dict[str, recurring.Busy] = {}
     windows = {}
@@ -76,7 +76,7 @@ def wanted(connection: CalendarConnection, items: Iterable[str], *, now: datetim
         zone = each.resource.location.timezone
         if zone not in by_zone:
             within = _reach([c.resource for c in served], now)
-            by_zone[zone] = _busy(files, within, zone, ours)
+            by_zone[zone] = _busy(files, within, zone, ours, effort)
         windows[each.pk] = by_zone[zone].windows
     return Wanted(windows, _note(by_zone.values(), malformed))
 
@@ -162,9 +162,10 @@ def _pairs(connection: CalendarConnection) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _files(items: Iterable[str]) -> tuple[list[recurring.Read], int]:
+def _files(items: Iterable[str], effort: recurring.Effort) -> tuple[list[recurring.Read], int]:
     files, malformed = [], 0
     for data in items:
+        effort.refuse_more()
         try:
             files.append(recurring.read(data))
         except recurring.Unreadable:
@@ -197,12 +198,21 @@ def line_ids(uids: Iterable[str]) -> list[UUID]:
     return found
 
 
-def _busy(files: list[recurring.Read], within: Window, zone: str, ours: set[str]) -> recurring.Busy:
-    each = [recurring.busy(f, within=within, zone=ZoneInfo(zone), ours=ours) for f in files]
+def _busy(
+    files: list[recurring.Read],
+    within: Window,
+    zone: str,
+    ours: set[str],
+    effort: recurring.Effort,
+) -> recurring.Busy:
+    where = ZoneInfo(zone)
+    each = [recurring.busy(f, within=within, zone=where, ours=ours, effort=effort) for f in files]
     windows = merged([
         Window(max(w.start, within.start), min(w.end, within.end))
         for found in each for w in found.windows
     ])  # fmt: skip
+    if len(windows) > recurring.MOST_WINDOWS:
+        raise recurring.TooMuch
     return recurring.Busy(windows, sum(f.skipped for f in each), sum(f.cut for f in each))
 
 

@@ -6,10 +6,12 @@ events looks at each under its lease. So it heals what nobody marked, what a ser
 what was left behind, and hands over what somebody else did.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from django.db import connection as database
@@ -24,6 +26,7 @@ from config.kernel.outbound import OutsideError
 
 EVERY = timedelta(minutes=15)
 _LEASE = timedelta(minutes=10)
+_WITHIN_SECONDS = 300.0  # to list all of it; less than the lease
 _BACK = timedelta(days=1)
 _AHEAD = timedelta(days=740)
 # So much is asked for at once: what a full calendar has in it stays within an answer's bounds.
@@ -118,19 +121,38 @@ def compare(connection: CalendarConnection) -> Differences:
     add_missing_rows(connection.pk)
     began = clock.now()
     found = Differences()
-    seen: dict[UUID, _Seen] = {}
-    with client.opened(connection) as calendar:
+    listed: dict[UUID, list[_Seen]] = defaultdict(list)
+    with client.opened(connection, within_seconds=_WITHIN_SECONDS) as calendar:
         for line_id, each in _ours(calendar, connection):
-            known = seen.get(line_id)
-            if known is not None and known.href != each.href:
-                found.doubled.append(each.href)
-            seen.setdefault(line_id, each)
+            listed[line_id].append(each)
+    seen = _one_of_each(connection, listed, found)
     found.seen = len(seen)
-    rows = {row.line_id: row for row in _settled(connection, began)}
+    rows = {row.line_id: row for row in _settled(connection, began, seen)}
     for line_id, row in rows.items():
         _compared(row, seen.get(line_id), found)
     _unknown(connection, seen, found)
     return found
+
+
+def _one_of_each(
+    connection: CalendarConnection, listed: dict[UUID, list[_Seen]], found: Differences
+) -> dict[UUID, _Seen]:
+    """The event that is the line's: the one where we wrote it, else the first; others are doubles
+    of it, in whatever order the calendar lists them."""
+    rows = CalendarEvent.objects.filter(connection=connection, line__in=list(listed))
+    written = {line: _path(href) for line, href in rows.values_list("line_id", "href")}
+    seen: dict[UUID, _Seen] = {}
+    for line_id, each in listed.items():
+        mine = [one for one in each if _path(one.href) == written.get(line_id)]
+        seen[line_id] = (mine or each)[0]
+        if line_id in written:
+            found.doubled += [one.href for one in each if one is not seen[line_id]]
+    return seen
+
+
+def _path(href: str) -> str:
+    """Servers write the same address in more than one way: `@` and `%40`."""
+    return unquote(urlsplit(href).path)
 
 
 def heal(connection: CalendarConnection, found: Differences) -> None:
@@ -149,6 +171,11 @@ def heal(connection: CalendarConnection, found: Differences) -> None:
 def _compared(row: CalendarEvent, seen: _Seen | None, found: Differences) -> None:
     aim = projecting.wanted(row)
     if aim is None:
+        if seen is not None:
+            # It stands there, whatever we know: a request that came late, a server set back.
+            CalendarEvent.objects.filter(pk=row.pk, lease=None).update(
+                href=seen.href, written=seen.mark
+            )
         if seen is not None or row.written:
             found.left_behind.append(row.pk)
     elif seen is None:
@@ -165,8 +192,11 @@ def _is_within(event: Event) -> bool:
     return bool(end > now and start < now + _AHEAD)
 
 
-def _settled(connection: CalendarConnection, began: datetime) -> Iterator[CalendarEvent]:
-    """Rows that nothing is due for, and that were not written while the calendar was listed."""
+def _settled(
+    connection: CalendarConnection, began: datetime, seen: Iterable[UUID]
+) -> Iterator[CalendarEvent]:
+    """Rows that nothing is due for, and that were not written while the calendar was listed: of
+    what is to stand there, of what we left there, and of whatever does stand there."""
     rows = CalendarEvent.objects.filter(
         Q(written_at=None) | Q(written_at__lt=began),
         connection=connection,
@@ -174,7 +204,7 @@ def _settled(connection: CalendarConnection, began: datetime) -> Iterator[Calend
         outside_kind="",
         lease=None,
     )
-    shown = ~Q(written="") | Q(line__ends_at__gt=began, line__booking__state__in=_STANDING)
+    shown = ~Q(written="") | Q(line__booking__state__in=_STANDING) | Q(line__in=list(seen))
     return rows.filter(shown, line__ends_at__gt=began).select_related("connection").iterator()
 
 
@@ -226,12 +256,10 @@ def _unknown(connection: CalendarConnection, seen: dict[UUID, _Seen], found: Dif
 
 
 def _remove_doubles(connection: CalendarConnection, hrefs: list[str]) -> None:
-    kept = set(CalendarEvent.objects.filter(connection=connection).values_list("href", flat=True))
     with client.opened(connection) as calendar:
         asked: Any = calendar.client
         for href in hrefs:
-            if href not in kept:
-                asked.request(href, "DELETE")
+            asked.request(href, "DELETE")
 
 
 def _lease(connection_id: UUID) -> CalendarConnection | None:

@@ -24,8 +24,14 @@ from requests_hardened.ip_filter import InvalidIPAddress
 
 from bookings.models import CalendarConnection
 from config.kernel import outbound
+from config.kernel.deadlines import Deadline
 
 TIMEOUT_SECONDS = 10.0
+# For all requests of one piece of work together, however slowly each answer drips: less than the
+# lease of whoever writes.
+WITHIN_SECONDS = 60.0
+# How what was encrypted begins: where the key is another, the field gives it as it stands.
+_CIPHERTEXT = "gAAAAA"
 MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -70,9 +76,13 @@ class Tokens:
 
 
 def credentials(connection: CalendarConnection) -> Credentials | Tokens:
-    """A connection's own. Raises NeedsConsent when there are none."""
+    """A connection's own. Raises NeedsConsent when there are none, and CalendarUnavailable where
+    they cannot be read: with the right key back, it goes on by itself."""
     if connection.state in {connection.State.DISCONNECTED, connection.State.WAITING}:
         raise NeedsConsent("This calendar is not connected.")
+    secrets = (connection.password, connection.refresh_token, connection.access_token)
+    if any((secret or "").startswith(_CIPHERTEXT) for secret in secrets):
+        raise CalendarUnavailable("What its password was kept under is not our key. Enter it anew.")
     if connection.kind == CalendarConnection.Kind.GOOGLE:
         from bookings.calendars import google
 
@@ -82,27 +92,39 @@ def credentials(connection: CalendarConnection) -> Credentials | Tokens:
 
 @contextmanager
 def opened(
-    connection: CalendarConnection, *, timeout_seconds: float = TIMEOUT_SECONDS
+    connection: CalendarConnection,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    within_seconds: float = WITHIN_SECONDS,
 ) -> Iterator[Calendar]:
     """The connection's calendar, `calendar.client` being its client. No request is made yet.
 
     Within the block, errors come as CalendarUnavailable and NeedsConsent.
     """
-    with at(connection.url, credentials(connection), timeout_seconds=timeout_seconds) as made:
+    given = credentials(connection)
+    with at(
+        connection.url, given, timeout_seconds=timeout_seconds, within_seconds=within_seconds
+    ) as made:
         yield made.calendar(url=connection.url)
 
 
 @contextmanager
 def at(
-    url: str, given: Credentials | Tokens, *, timeout_seconds: float = TIMEOUT_SECONDS
+    url: str,
+    given: Credentials | Tokens,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    within_seconds: float = WITHIN_SECONDS,
 ) -> Iterator[DAVClient]:
     """A client for that address; for what is not connected yet."""
-    with errors(), DAVClient(
+    with errors(), Deadline(within_seconds) as deadline, DAVClient(
         url=url, auth=given.auth(), timeout=timeout_seconds,  # type: ignore[arg-type]
         enable_rfc6764=False, rate_limit_handle=False,
     ) as client:  # fmt: skip
         client.session = session(timeout_seconds)
         yield client
+        if deadline.has_passed:  # what was cut off may look like an end
+            raise requests.Timeout
 
 
 @contextmanager

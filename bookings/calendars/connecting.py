@@ -11,9 +11,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
+from bookings import lock_objects
 from bookings.calendars import client, google, writing
-from bookings.models import CalendarConnection, CalendarEvent
+from bookings.models import CalendarConnection, CalendarEvent, ConnectedResource
 from config.kernel import clock, effects, outbound
+from config.kernel.deadlines import Deadline
 from config.kernel.errors import InvalidInput
 
 CHECK = "bookings.check_calendar"
@@ -56,8 +58,10 @@ def calendars_of(connection: CalendarConnection) -> list[Choice]:
 
 
 def connect_caldav(connection: CalendarConnection, choice: Choice) -> None:
-    """This calendar it is. What is booked from now on appears in it soon."""
+    """This calendar it is. What is booked from now on appears in it soon. Raises InvalidInput while
+    our events stand in another that was connected before."""
     outbound.check_url(choice.url)
+    refuse_elsewhere(connection, choice.url)
     _connected(connection, url=choice.url)
 
 
@@ -83,6 +87,22 @@ def _connected(connection: CalendarConnection, *, url: str) -> None:
     connection.refresh_from_db()
 
 
+def refuse_elsewhere(connection: CalendarConnection, url: str) -> None:
+    """Raises InvalidInput where connecting that address would leave our events behind in the
+    calendar that is connected now: nobody would move or remove them any more."""
+    if _place(url) != _place(connection.url) and _standing(connection.pk).exists():
+        raise InvalidInput(
+            "Our events stand in the calendar that is connected now. Disconnect it first: they are "
+            "removed from it. Then connect the other.",
+            field="url",
+        )
+
+
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.netloc, unquote(parts.path).rstrip("/")
+
+
 def look_again(connection_id: UUID) -> None:
     """Have it compared soon: its resources have changed, or somebody asks."""
     CalendarConnection.objects.filter(pk=connection_id).update(check_due_at=clock.now())
@@ -95,7 +115,9 @@ def look_again(connection_id: UUID) -> None:
 def disconnect(connection_id: UUID) -> None:
     """No resource is connected with it any more; our events to come are removed from it, then the
     consent is taken back and the credentials are forgotten (`leave`)."""
+    served = ConnectedResource.objects.filter(connection=connection_id)
     with transaction.atomic():
+        list(lock_objects.lock_resources(served.values_list("resource_id", flat=True)))
         rows = CalendarConnection.objects.select_for_update(no_key=True).exclude(
             state__in=["leaving", "disconnected"]
         )
@@ -146,10 +168,16 @@ def _standing(connection_id: UUID) -> QuerySet[CalendarEvent]:
 
 
 def _revoked(connection: CalendarConnection) -> bool:
-    """At Google's a consent is the account's: it is kept while another calendar needs it."""
+    """At Google's a consent is the account's: it is kept while another calendar needs it. A second
+    calendar of an account has a name of its own, so that whoever has another is asked to keep it.
+    """
     if connection.kind != "google":
         return True
-    others = CalendarConnection.objects.filter(kind="google", username=connection.username)
+    others = CalendarConnection.objects.filter(
+        Q(username=connection.username)
+        | Q(workspace=connection.workspace_id, owner=connection.owner_id),
+        kind="google",
+    )
     if others.exclude(pk=connection.pk).exclude(state="disconnected").exists():
         return True
     try:
@@ -160,9 +188,14 @@ def _revoked(connection: CalendarConnection) -> bool:
 
 
 def _forget(connection: CalendarConnection) -> None:
+    """What was read of it and written to it as well: connected anew, it is as if for the first
+    time, and what stands there still is found then."""
+    connection.items.all().delete()
+    CalendarEvent.objects.filter(connection=connection).delete()
     CalendarConnection.objects.filter(pk=connection.pk).update(
         state="disconnected", disconnected_at=clock.now(), password="", refresh_token="",
-        access_token="", access_token_expires_at=None, sync_token="", leaving_since=None,
+        access_token="", access_token_expires_at=None, sync_token="", etag="", read_at=None,
+        next_read_at=None, leaving_since=None,
     )  # fmt: skip
 
 
@@ -172,7 +205,8 @@ def _forget(connection: CalendarConnection) -> None:
 def _answering(url: str, given: client.Credentials) -> str:
     """The address that answers as CalDAV does: this one, where it redirects to, or what the server
     has at its well-known place (RFC 6764). Never another server than the one that was named."""
-    with client.errors(), client.session(client.TIMEOUT_SECONDS) as http:
+    within = Deadline(client.WITHIN_SECONDS)
+    with client.errors(), within, client.session(client.TIMEOUT_SECONDS) as http:
         for start in (url, urljoin(url, "/.well-known/caldav")):
             at = start
             for _ in range(_REDIRECTS + 1):

@@ -38,9 +38,14 @@ _OF_RESOURCES = """
     WHERE c.resource_id = ANY(%(resources)s) AND c.reads AND k.state = 'connected'
       AND (k.read_failing_since IS NULL OR k.next_read_at <= clock_timestamp())
 """
+# Where somebody is reading it, a claim waits for as long as that reading is young: not if the
+# calendar is known to fail, nor when others have waited for the same reading in vain.
 _STALE = """
       AND (k.read_at IS NULL
            OR k.read_at < clock_timestamp() - make_interval(secs => k.max_age_seconds))
+      AND (k.reading_until IS NULL OR k.reading_until <= clock_timestamp()
+           OR (k.read_failing_since IS NULL
+               AND k.reading_until > clock_timestamp() + make_interval(secs => %(young)s)))
 """
 
 
@@ -141,6 +146,7 @@ class _Reader(threading.Thread):
 
 
 def _found(sql: str, resource_ids: list[UUID]) -> list[UUID]:
+    young = reading.LEASE.total_seconds() - settings.CALENDAR_REFRESH_SECONDS
     with database.cursor() as cursor:
-        cursor.execute(sql, {"resources": resource_ids})
+        cursor.execute(sql, {"resources": resource_ids, "young": young})
         return [pk for (pk,) in cursor.fetchall()]

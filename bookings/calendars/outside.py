@@ -39,9 +39,8 @@ def notice(connection: CalendarConnection, delta: Delta, *, began: datetime) -> 
         if row.uid in left:
             noticed(row, "deleted")
             continue
-        event = _event(there[row.uid])
-        mark = projecting.mark_of(event) if event is not None else "cancelled"
-        if mark not in {row.written, *row.sent}:
+        event, mark = _found(there[row.uid])
+        if mark not in {"", row.written, *row.sent}:
             noticed(row, "deleted" if mark == "cancelled" else "moved", event)
 
 
@@ -59,11 +58,13 @@ def _settled(
     return locked(rows.exclude(written=""))
 
 
-def _event(data: str) -> Component | None:
+def _found(data: str) -> tuple[Component | None, str]:
+    """The event of a file and its mark; of one that is malformed nothing can be told: no mark."""
     try:
-        return projecting.event_in(Calendar.from_ical(data))
-    except ValueError:
-        return None
+        event = projecting.event_in(Calendar.from_ical(data))
+        return event, projecting.mark_of(event) if event is not None else "cancelled"
+    except Exception:  # in whatever way: it must not hide what else was read
+        return None, ""
 
 
 def noticed(row: CalendarEvent, kind: str, event: Component | None = None) -> None:

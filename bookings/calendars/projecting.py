@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 from icalendar import Calendar, Component, Event
 
 from bookings import ics
@@ -139,10 +139,9 @@ def write_down(row: CalendarEvent, kind: str, event: Component | None = None) ->
 
 def restore(row_id: UUID) -> None:
     """It was decided: the calendar is to show what we say, over what somebody did there."""
-    row = CalendarEvent.objects.get(pk=row_id)
     CalendarEvent.objects.filter(pk=row_id).update(
         outside_kind="", outside_at=None, outside_start=None, outside_end=None,
-        written="", sent=[], etag="", wanted_version=row.wanted_version + 1,
+        written="", sent=[], etag="", wanted_version=F("wanted_version") + 1,
         wanted_at=clock.now(), due_at=clock.now(), attempts=0,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from bookings import lock_objects
+from bookings import freshness, lock_objects
 from bookings.calendars import busy, client, feeds, outside, recurring, syncing
 from bookings.calendars.delta import Delta
 from bookings.models import Block, CalendarConnection, CalendarItem
@@ -23,7 +23,7 @@ from config.kernel.locks import locked, retried_on_deadlock
 from config.kernel.outbound import OutsideError
 
 TIMEOUT_SECONDS = 30.0
-_LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=60)
 _SOONEST, _LATEST = timedelta(seconds=15), timedelta(hours=1)
 # A calendar is read again by beat a little before what is known of it is too old for a claim.
 _EARLY = 0.75
@@ -92,8 +92,13 @@ def forget(connection_id: UUID) -> None:
     """Drop the busy times that a calendar has no say in any more: all, where it is disconnected."""
     with transaction.atomic():
         connection = _locked(connection_id)
-        found = busy.wanted(connection, _data(connection), now=clock.now())
-        busy.write(connection, found)
+        gone = Block.objects.filter(connected__connection=connection)
+        if connection.state not in _NOT_READ:
+            gone = gone.filter(connected__reads=False)
+        resources = set(gone.values_list("resource_id", flat=True))
+        gone.delete()
+        freshness.changed(resources)
+        busy.tell(connection)
         if connection.state in _NOT_READ:
             connection.items.all().delete()
             connection.sync_token = connection.etag = ""
@@ -115,7 +120,7 @@ def _leased(connection_id: UUID) -> CalendarConnection | None:
     mine = CalendarConnection.objects.filter(
         free, pk=connection_id, state=CalendarConnection.State.CONNECTED
     )
-    if not mine.update(reading_until=Now() + _LEASE):
+    if not mine.update(reading_until=Now() + LEASE):
         return None
     return CalendarConnection.objects.get(pk=connection_id)
 
@@ -167,10 +172,6 @@ def _locked(connection_id: UUID) -> CalendarConnection:
     return locked(CalendarConnection.objects.filter(pk=connection_id)).get()
 
 
-def _data(connection: CalendarConnection) -> list[str]:
-    return list(connection.items.values_list("data", flat=True))
-
-
 def _after(connection: CalendarConnection, delta: Delta) -> dict[str, str]:
     """The calendar's files as they are after this reading, by href."""
     whole = delta.complete and not delta.unchanged
@@ -212,8 +213,9 @@ def _failed(connection: CalendarConnection, error: str, **changes: Any) -> None:
     since = connection.read_failing_since or now
     again = min(max(now - since, _SOONEST), _LATEST)
     log.warning("calendar %s was not read: %s", connection.pk, error)
+    # One that is being let go of meanwhile goes on to be: it has events of ours to be removed.
     mine: Callable[..., Any] = CalendarConnection.objects.filter(
-        pk=connection.pk, reading_until=connection.reading_until
+        pk=connection.pk, reading_until=connection.reading_until, state=connection.state
     ).update
     mine(
         read_failing_since=since,

@@ -5,7 +5,9 @@ open: which entries are busy at all, in which zone a day or a floating time lies
 malformed hides the rest, and that no rule, however often it repeats, takes longer than it may.
 """
 
+import math
 import re
+import time as clock
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,12 +22,22 @@ from icalendar.timezone import tzp
 from bookings.local_time import moment_at
 from bookings.windows import Window, merged
 from config.kernel.errors import DomainError
+from config.kernel.outbound import OutsideError
 
 # The most occurrences of one rule, and steps of one from its start to the window.
 MOST_OCCURRENCES = 1000
 MOST_STEPS = 50_000
+# The most busy windows of one calendar, and processor time to find them.
+MOST_WINDOWS = 20_000
+MOST_SECONDS = 30.0
 _STEP_SECONDS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86400, "WEEKLY": 604800}
 _OFTEN = {"SECONDLY", "MINUTELY", "HOURLY"}
+_FINER = {
+    "SECONDLY": (),
+    "MINUTELY": ("BYSECOND",),
+    "HOURLY": ("BYMINUTE", "BYSECOND"),
+    "DAILY": ("BYHOUR", "BYMINUTE", "BYSECOND"),
+}
 _BY_PARTS = ("BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE",
              "BYSECOND", "BYSETPOS")  # fmt: skip
 # Parts that need a longer period than a week to mean anything: with a shorter one, no calendar
@@ -35,8 +47,10 @@ _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _A_DAY = timedelta(days=1)
 _WORDS = frozenset({
     "SUMMARY", "DESCRIPTION", "LOCATION", "ATTENDEE", "ORGANIZER", "CONTACT", "COMMENT", "ATTACH",
-    "URL", "CATEGORIES", "GEO", "X-ALT-DESC", "CONFERENCE", "X-WR-CALNAME", "X-WR-CALDESC",
+    "URL", "CATEGORIES", "GEO", "CONFERENCE", "RESOURCES", "NAME", "IMAGE",
 })  # fmt: skip
+# Of what programs add of their own, often words again (a place, a meeting's link), this is needed.
+_KEPT = frozenset({"X-WR-TIMEZONE", "X-LIC-LOCATION"})
 Part = Any  # a component; what its properties are is found out as it is read
 
 
@@ -46,6 +60,28 @@ class Unreadable(DomainError):
     code = "calendar_unreadable"
     status = 422
     detail = "What came is not a calendar."
+
+
+class TooMuch(OutsideError):
+    """There is more of it than can be followed, or blocked."""
+
+    code = "calendar_unavailable"
+    detail = "There is too much in it that repeats."
+
+
+class Effort:
+    """What a whole calendar may cost: each rule is bounded by itself, and there may be thousands.
+
+    Of this thread's own processor time, so that a busy machine follows no less.
+    """
+
+    def __init__(self) -> None:
+        self._until = clock.thread_time() + MOST_SECONDS
+
+    def refuse_more(self) -> None:
+        """Raises TooMuch when it is used up."""
+        if clock.thread_time() > self._until:
+            raise TooMuch
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +152,19 @@ def busy(
     within: Window,
     zone: tzinfo,
     ours: Container[str] = (),
+    effort: Effort | None = None,
 ) -> Busy:
     """What is busy of the entries that touch `within`, whole occurrences, merged.
 
     `zone` is where days and floating times lie when the file does not say. Entries whose UID is
-    `ours` are no busy times.
+    `ours` are no busy times. Raises TooMuch when the `effort` for all of the calendar is used up.
     """
+    effort = effort or Effort()
     where = found.zone or zone
     windows: list[Window] = []
     skipped, cut = found.skipped, 0
     for entry in found.entries:
+        effort.refuse_more()
         if entry.uid in ours:
             continue
         try:
@@ -152,7 +191,8 @@ def bare(data: str) -> str:
         upper = line.upper()
         depth += upper == "BEGIN:VALARM"
         name = upper.partition(":")[0].partition(";")[0]
-        drops = depth > 0 or name in _WORDS
+        is_their_own = name.startswith("X-") and name not in _KEPT
+        drops = depth > 0 or name in _WORDS or is_their_own
         depth -= upper == "END:VALARM"
         if not drops:
             kept.append(line)
@@ -273,20 +313,37 @@ def _bounded(part: Part, rule: Any, within: Window, zone: tzinfo) -> datetime:
     One that repeats within the day and has begun long ago is begun anew near the window.
     """
     frequency = str(rule["FREQ"][0]).upper()
+    begins, times = moment(part["DTSTART"].dt, zone), _times_within(rule, frequency)
+    if frequency not in _OFTEN:
+        _refuse_too_many_times(times, begins, within)
     if frequency not in _STEP_SECONDS:
         return within.end
     _refuse_what_never_comes(rule)
     step = _STEP_SECONDS[frequency] * max(1, int(rule.get("INTERVAL", [1])[0]))
-    begins = moment(part["DTSTART"].dt, zone)
     steps = (within.start - begins).total_seconds() / step
     if frequency not in _OFTEN:
         if steps > MOST_STEPS:
             raise ValueError("it takes too many steps")
         return within.end
-    if steps > MOST_OCCURRENCES:
+    if steps > MOST_OCCURRENCES or steps * times > MOST_STEPS:
         _begin_later(part, rule, int(steps) - _reaching_in(part, step, zone), step)
         begins = within.start
-    return max(begins, within.start) + timedelta(seconds=step * (MOST_OCCURRENCES + 1))
+    periods = MOST_OCCURRENCES // times + 2
+    return max(begins, within.start) + timedelta(seconds=step * periods)
+
+
+def _times_within(rule: Any, frequency: str) -> int:
+    """How often it may come within one of its periods, or days if these are longer (RFC 5545
+    §3.3.10): "daily at 8, 12 and 18" is three."""
+    finer = _FINER.get(frequency, _FINER["DAILY"])
+    return math.prod(len({str(each) for each in rule.get(name, [0])}) for name in finer)
+
+
+def _refuse_too_many_times(times: int, begins: datetime, within: Window) -> None:
+    """Raises ValueError for what the library would make a list of, longer than memory."""
+    days, ahead = (within.end - begins).days, (within.end - max(begins, within.start)).days
+    if times > 1 and (times * days > 4 * MOST_STEPS or times * ahead > MOST_STEPS):
+        raise ValueError("it comes too often")
 
 
 def _reaching_in(part: Part, step: int, zone: tzinfo) -> int:

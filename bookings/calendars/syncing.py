@@ -61,7 +61,9 @@ def fetch(
     Raises CalendarUnavailable and NeedsConsent. `timeout_seconds` is for all of it together.
     """
     until = time.monotonic() + timeout_seconds
-    with client.opened(connection, timeout_seconds=timeout_seconds) as calendar:
+    with client.opened(
+        connection, timeout_seconds=timeout_seconds, within_seconds=timeout_seconds
+    ) as calendar:
         listed = _listed(calendar, connection.sync_token, until)
         if len(listed.etags) > MOST_ITEMS:
             raise client.CalendarUnavailable(f"It has more than {MOST_ITEMS} entries.")

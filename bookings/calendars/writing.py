@@ -334,12 +334,12 @@ def _failed(leased: Leased, error: OutsideError) -> None:
     log.warning("calendar %s was not written: %s", leased.row.connection_id, error)
     said = str(error)[:500]
     pause = _pause(leased.row.attempts)
-    if client.status_of(error) in _ABOUT_THE_EVENT:
-        _settle(leased, error=said, due_at=clock.now() + pause)
-        CalendarConnection.objects.filter(pk=leased.row.connection_id).update(write_error=said)
-        return
-    _settle(leased, error=said)
     connection = CalendarConnection.objects.get(pk=leased.row.connection_id)
+    if client.status_of(error) in _ABOUT_THE_EVENT or _fails_alone(leased.row, connection):
+        _settle(leased, error=said, due_at=clock.now() + pause)
+        CalendarConnection.objects.filter(pk=connection.pk).update(write_error=said)
+        return
+    _settle(leased, error=said, due_at=clock.now())  # the next to try whether it is back is another
     attempts = connection.write_attempts + 1
     CalendarConnection.objects.filter(pk=connection.pk).update(
         write_error=said,
@@ -347,6 +347,12 @@ def _failed(leased: Leased, error: OutsideError) -> None:
         write_attempts=attempts,
         write_retry_at=clock.now() + _pause(attempts),
     )
+
+
+def _fails_alone(row: CalendarEvent, connection: CalendarConnection) -> bool:
+    """Whether others were written since it failed last: a server may stumble over one event."""
+    written_at = connection.written_at
+    return row.attempts > 1 and written_at is not None and bool(written_at > row.due_at)
 
 
 def _pause(attempts: int) -> timedelta:

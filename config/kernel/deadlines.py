@@ -55,10 +55,12 @@ class Deadline:
         self.has_passed = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._around: Deadline | None = None
         self._timer = threading.Timer(max(0.0, seconds), self._cut)
         self._timer.daemon = True
 
     def __enter__(self) -> "Deadline":
+        self._around = getattr(_here, "deadline", None)
         _here.deadline = self
         self._timer.start()
         return self
@@ -66,7 +68,7 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None
     ) -> None:
-        _here.deadline = None
+        _here.deadline = self._around
         self._timer.cancel()
         with self._lock:
             for each in self._sockets:

@@ -111,9 +111,10 @@ def fetch(
     one redirect more than `redirects`.
     """
     until = time.monotonic() + timeout_seconds
-    with session(timeout_seconds=timeout_seconds) as http:
+    # One for all of it: a redirect may be answered on the connection of the request before.
+    with session(timeout_seconds=timeout_seconds) as http, Deadline(timeout_seconds) as deadline:
         for _ in range(redirects + 1):
-            answer = _once(http, method, url, headers or {}, body, until, max_bytes)
+            answer = _once(http, method, url, headers or {}, body, until, max_bytes, deadline)
             if answer.status not in _REDIRECTS or redirects == 0:
                 return answer
             url = urljoin(url, answer.headers.get("Location", ""))
@@ -204,23 +205,20 @@ def _once(
     body: bytes | None,
     until: float,
     max_bytes: int,
+    deadline: Deadline,
 ) -> Fetched:
     left = until - time.monotonic()
     if left <= 0:
         raise OutsideError("It took too long.")
-    deadline = Deadline(left)
     try:
-        with (
-            deadline,
-            http.request(
-                method,
-                url,
-                headers=dict(headers),
-                data=body,
-                stream=True,
-                timeout=(min(CONNECT_SECONDS, left), left),
-            ) as response,
-        ):
+        with http.request(
+            method,
+            url,
+            headers=dict(headers),
+            data=body,
+            stream=True,
+            timeout=(min(CONNECT_SECONDS, left), left),
+        ) as response:
             content = _read(response, until, max_bytes)
             answer = Fetched(response.status_code, response.headers, content[:max_bytes], url)
     except InvalidIPAddress:

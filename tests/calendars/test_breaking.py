@@ -163,6 +163,33 @@ def test_a_calendar_that_hangs_delays_no_other(radicale: Radicale) -> None:
     well.assert_equal()
 
 
+def test_one_event_that_the_server_stumbles_over_keeps_no_other_from_being_written(
+    radicale: Radicale,
+) -> None:
+    calendar = connect(radicale, room := make_room())
+    first, _ = hold(line(room)), hold(line(room, 12, 13))
+    stumbled = CalendarEvent.objects.get(line__booking=first.booking).pk
+
+    def stumbles() -> None:
+        leased = writing.lease(stumbled)
+        assert leased is not None
+        writing._failed(leased, client.CalendarUnavailable("It answers 500.", status=500))
+        calendar.connection.refresh_from_db()
+
+    stumbles()
+    assert calendar.connection.write_failing_since is not None
+    CalendarConnection.objects.update(write_retry_at=None)
+    (probe,) = writing.due()
+    assert probe != stumbled
+    assert writing.write(probe)
+    stumbles()
+    assert calendar.connection.write_failing_since is None
+    assert calendar.connection.write_error == "It answers 500."
+    assert stumbled not in writing.due()
+    calendar.write()
+    calendar.assert_equal()
+
+
 def test_a_refused_password_waits_for_somebody(radicale: Radicale) -> None:
     calendar = connect(radicale, room := make_room())
     hold(line(room))

@@ -3,9 +3,10 @@
 from uuid import uuid4
 
 import pytest
+from icalendar import Event
 
 from bookings.calendars import checking
-from bookings.models import CalendarEvent, ConnectedResource
+from bookings.models import CalendarConnection, CalendarEvent, ConnectedResource
 from tests.calendars.support import confirm, connect, release
 from tests.calendars.test_client import EVENT
 from tests.core.support import hold, line, tomorrow
@@ -55,6 +56,49 @@ def test_ghosts_and_differences_that_nobody_marked_are_healed(radicale: Radicale
     again = checking.check(calendar.connection.pk)
     assert again is not None
     assert again.as_json() == {**NOTHING, "seen": 1}
+
+
+@pytest.mark.parametrize("end", ["released", "expired"])
+def test_a_request_that_comes_late_leaves_no_ghost(radicale: Radicale, end: str) -> None:
+    """It created what had been taken away before it came: nothing of it is known here any more."""
+    calendar = connect(radicale, room := make_room())
+    held = hold(line(room))
+    calendar.write()
+    row = calendar.row()
+    late = calendar.user.asked("GET", row.href).content
+    release(held.booking, end)
+    calendar.write()
+    assert (calendar.events(), calendar.row().written, calendar.row().sent) == ([], "", [])
+    calendar.user.put(row.href, late)
+    found = checking.check(calendar.connection.pk)
+    assert found is not None
+    assert found.as_json() == {**NOTHING, "seen": 1, "left_behind": 1}
+    assert calendar.events() == []
+    assert not CalendarEvent.objects.exclude(outside_kind="").exists()
+
+
+@pytest.mark.parametrize("names", [("a", "z"), ("z", "a")], ids=["first", "last"])
+def test_of_doubles_the_one_that_we_wrote_stays_however_they_are_listed(
+    names: tuple[str, str],
+) -> None:
+    room = make_room()
+    connection = CalendarConnection.objects.create(
+        workspace=room.workspace, kind="caldav", name="Desk", url="https://dav.test/a%40b/desk/"
+    )
+    ConnectedResource.objects.create(connection=connection, resource=room, reads=False)
+    held = hold(line(room))
+    line_id = held.booking.lines.get().pk
+    CalendarEvent.objects.update(href=f"{connection.url}{line_id}%40surehold.ics")
+    ours = f"https://dav.test/a@b/desk/{line_id}@surehold.ics"
+    stray, elses = f"{connection.url}copy.ics", [f"{connection.url}{name}.ics" for name in names]
+    mine = [checking._Seen(href, "", "", Event()) for href in (ours, stray)]
+    listed = {
+        line_id: sorted(mine, key=lambda one: one.href, reverse=names[0] == "z"),
+        uuid4(): [checking._Seen(href, "", "", Event()) for href in elses],  # another Surehold's
+    }
+    found = checking.Differences()
+    seen = checking._one_of_each(connection, listed, found)
+    assert (seen[line_id].href, found.doubled) == (ours, [stray])
 
 
 @pytest.mark.long

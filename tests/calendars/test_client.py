@@ -1,5 +1,9 @@
 """The CalDAV client: through our session, its errors two, bounded."""
 
+import socketserver
+import threading
+import time
+
 import pytest
 from django.test import override_settings
 
@@ -75,3 +79,40 @@ def test_a_large_answer_is_refused(
     monkeypatch.setattr(client, "MAX_BYTES", 100)
     with pytest.raises(client.CalendarUnavailable), client.opened(connection) as calendar:
         calendar.events()
+
+
+def test_an_answer_whose_headers_drip_is_cut_off() -> None:
+    """Every byte begins the socket's own timeout anew."""
+    cut = threading.Event()
+
+    class Drips(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 207 Multi-Status\r\nX-Drip: ")
+            try:
+                for _ in range(200):
+                    self.request.sendall(b"x")
+                    time.sleep(0.05)
+            except OSError:
+                cut.set()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drips) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        with (
+            pytest.raises(client.CalendarUnavailable),
+            client.at(url, client.Credentials(), within_seconds=0.3) as opened,
+        ):
+            opened.request(url, "PROPFIND")
+        assert cut.wait(5)
+        server.shutdown()
+
+
+def test_what_was_kept_under_another_key_is_sent_to_nobody(
+    radicale: Radicale, connection: CalendarConnection
+) -> None:
+    connection.password = "gAAAAABn" + "x" * 100
+    radicale.front.asked.clear()
+    with pytest.raises(client.CalendarUnavailable, match="not our key"), client.opened(connection):
+        pass
+    assert radicale.front.asked == []

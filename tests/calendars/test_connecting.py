@@ -10,7 +10,7 @@ from django.db import connection as database
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from bookings.calendars import checking, client, connecting, google, writing
+from bookings.calendars import checking, client, connecting, google, reading, writing
 from bookings.models import CalendarConnection, CalendarEvent, ConnectedResource, Resource
 from config.kernel.errors import InvalidInput
 from tests.calendars.support import Connected, connect
@@ -276,6 +276,19 @@ def test_without_a_client_google_is_not_offered(room: Resource, staff: Client) -
     assert "Google is not set up here" in answer.content.decode()
 
 
+@override_settings(OUTBOUND_PRIVATE_ADDRESSES=False)
+@pytest.mark.parametrize("url", ["http://ics.test/a.ics", "https://127.0.0.1/a.ics"])
+def test_an_ics_address_is_public_and_encrypted(room: Resource, staff: Client, url: str) -> None:
+    answer = staff.post(
+        reverse("admin:bookings_calendarconnection_add"),
+        {"workspace": str(room.workspace_id), "name": "x", "kind": "ics", "url": url,
+         "max_age_seconds": "300", "resources-TOTAL_FORMS": "0", "resources-INITIAL_FORMS": "0"},
+    )  # fmt: skip
+    said = answer.content.decode()
+    assert "This must start with https://." in said or "This address is a private one." in said
+    assert not CalendarConnection.objects.exists()
+
+
 # --- Letting go -----------------------------------------------------------------------------------
 
 
@@ -298,6 +311,60 @@ def test_disconnecting_removes_our_events_and_forgets(
     assert writing.due() == []
     with pytest.raises(client.NeedsConsent):
         client.credentials(calendar.connection)
+
+
+def test_a_reading_that_is_refused_meanwhile_keeps_nobody_from_letting_go(
+    radicale: Radicale, room: Resource
+) -> None:
+    """It was begun before, and its answer comes when the password is good no longer."""
+    calendar = connect(radicale, room)
+    calendar.connection.resources.update(reads=True)
+    hold(line(room))
+    calendar.write()
+    begun = reading._leased(calendar.connection.pk)
+    assert begun is not None
+    connecting.disconnect(calendar.connection.pk)
+    reading._failed(begun, "It refuses us.", state="needs_consent")
+    assert connecting.leave(calendar.connection.pk)
+    calendar.connection.refresh_from_db()
+    assert (calendar.connection.state, calendar.events()) == ("disconnected", [])
+
+
+def test_another_calendar_is_connected_only_when_nothing_of_ours_stays_in_the_first(
+    radicale: Radicale, room: Resource, staff: Client
+) -> None:
+    calendar = connect(radicale, room)
+    hold(line(room))
+    calendar.write()
+    other = calendar.user.calendar("other")
+    with pytest.raises(InvalidInput, match="Disconnect it first"):
+        connecting.connect_caldav(calendar.connection, connecting.Choice(other, "other"))
+    answer = staff.post(
+        page("change", calendar.connection),
+        {"workspace": str(room.workspace_id), "name": "x", "max_age_seconds": "300", "url": other,
+         "username": calendar.user.name, "resources-TOTAL_FORMS": "0",
+         "resources-INITIAL_FORMS": "0"},
+    )  # fmt: skip
+    assert "Disconnect it first" in answer.content.decode()
+    connecting.connect_caldav(calendar.connection, connecting.Choice(calendar.url, "same"))
+    connecting.disconnect(calendar.connection.pk)
+    assert connecting.leave(calendar.connection.pk)
+    assert calendar.events() == []
+    connecting.connect_caldav(calendar.connection, connecting.Choice(other, "other"))
+    assert (calendar.connection.state, calendar.connection.url) == ("connected", other)
+
+
+def test_a_consent_is_kept_while_a_second_calendar_of_its_account_may_need_it(
+    radicale: Radicale, room: Resource, staff: Client, googles: User
+) -> None:
+    calendar = google_calendar(radicale, room, staff, googles)
+    second = CalendarConnection.objects.create(
+        workspace=room.workspace, kind="google", name="Team", username="c_1@group.calendar.test"
+    )
+    connecting.disconnect(calendar.connection.pk)
+    assert connecting.leave(calendar.connection.pk)
+    assert radicale.oauth.revoked == []
+    assert second.state == "connected"
 
 
 @pytest.mark.long

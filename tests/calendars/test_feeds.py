@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db import connection as database
 
 from bookings import explain
-from bookings.calendars import reading
+from bookings.calendars import reading, recurring
 from bookings.models import Block, CalendarConnection, CalendarTask, ConnectedResource, Resource
 from bookings.selectors import rules_for
 from holds.errors import SlotTaken
@@ -232,3 +232,18 @@ def test_the_database_keeps_calendars_to_what_is_exclusive_and_theirs(feed: Feed
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError, match="blocks what is exclusive"), transaction.atomic():
         ConnectedResource.objects.create(connection=calendar, resource=pool, writes=False)
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_SECONDS", -1), ("MOST_WINDOWS", 1)])
+def test_more_than_can_be_followed_is_said_and_what_is_known_counts(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch, name: str, most: float
+) -> None:
+    room = make_room()
+    calendar = connected(room, feed.url)
+    feed.busy((tomorrow(9), tomorrow(10)))
+    assert read(calendar)
+    monkeypatch.setattr(recurring, name, most)
+    feed.busy((tomorrow(11), tomorrow(12)), (tomorrow(13), tomorrow(14)))
+    assert not read(calendar)
+    assert calendar.read_error == "There is too much in it that repeats."
+    assert blocks(room) == [(tomorrow(9), tomorrow(10))]

@@ -1,6 +1,8 @@
 """A calendar is read again before something is decided by it; it hangs, and nobody waits long."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -124,6 +126,31 @@ def test_one_that_hangs_costs_a_short_while_once_and_what_is_known_counts(
     claimed(line(room, 14, 15))
     assert len(feed.asked) == 2
     assert blocks(room) == [(NINE, TEN)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_failing", "is_waited_for"),
+    [(None, False, True), (0, False, True), (5, False, False), (0, True, False), (70, True, True)],
+)
+def test_a_claim_waits_for_no_reading_that_others_waited_for_in_vain(
+    feed: Feed, seconds: int | None, is_failing: bool, is_waited_for: bool
+) -> None:
+    """Somebody began to read it so many seconds ago; every visitor who waits holds a thread."""
+    calendar = connected(room := make_room(), feed.url)
+    now = datetime.now(UTC)
+    began = None if seconds is None else now - timedelta(seconds=seconds)
+    CalendarConnection.objects.filter(pk=calendar.pk).update(
+        reading_until=began and began + reading.LEASE,
+        read_failing_since=now if is_failing else None,
+        next_read_at=now,
+    )
+    rules = rules_for(workspace_id=room.workspace_id, resource_ids=[room.pk]).values()
+    standing_by = freshening._tried.set(set())
+    try:
+        with pytest.raises(freshening.CalendarsStale) if is_waited_for else nullcontext():
+            freshening.refuse_stale(rules)
+    finally:
+        freshening._tried.reset(standing_by)
 
 
 def _failed(calendar: CalendarConnection) -> None:

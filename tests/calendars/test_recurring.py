@@ -199,6 +199,10 @@ def test_garbage_is_no_calendar() -> None:
     assert told() == []
 
 
+_MANY = ",".join(map(str, range(60)))
+_ALL_SECONDS = f"BYHOUR={','.join(map(str, range(24)))};BYMINUTE={_MANY};BYSECOND={_MANY}"
+
+
 @pytest.mark.parametrize(
     ("rule", "most", "skipped", "cut"),
     [
@@ -211,6 +215,9 @@ def test_garbage_is_no_calendar() -> None:
         ("FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=31", 0, 1, 0),
         ("FREQ=DAILY;BYSETPOS=9", 0, 1, 0),
         ("FREQ=SECONDLY;COUNT=60", 0, 0, 0),
+        (f"FREQ=DAILY;{_ALL_SECONDS}", 0, 1, 0),
+        (f"FREQ=YEARLY;BYMONTH=1,2,3,4,5;{_ALL_SECONDS}", 0, 1, 0),
+        (f"FREQ=DAILY;COUNT=10;{_ALL_SECONDS}", 0, 1, 0),
     ],
 )
 def test_a_rule_that_repeats_without_end_is_bounded(
@@ -221,6 +228,22 @@ def test_a_rule_that_repeats_without_end_is_bounded(
     assert (busy.skipped, busy.cut) == (skipped, cut)
     assert bool(busy.windows) == bool(most)
     assert time.monotonic() - began < 20  # hours without the bounds
+
+
+def test_several_times_within_a_period_are_followed_and_bounded_as_well() -> None:
+    thrice = "UID:a\nDTSTART:20270301T080000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;BYHOUR=8,12,18"
+    assert len(found(thrice).windows) == 93
+    began = time.monotonic()
+    for rule in (
+        f"FREQ=HOURLY;BYMINUTE={_MANY};BYSECOND={_MANY}",
+        f"FREQ=MINUTELY;BYSECOND={_MANY}",
+    ):
+        often = f"UID:a\nDTSTART:20270301T080000Z\nDURATION:PT1S\nRRULE:{rule}"
+        busy = found(often)
+        assert (busy.skipped, busy.cut) == (0, 1)
+        (window,) = busy.windows
+        assert window.duration.total_seconds() == recurring.MOST_OCCURRENCES
+    assert time.monotonic() - began < 20
 
 
 def test_an_hourly_rule_of_long_ago_is_exact() -> None:
@@ -243,12 +266,26 @@ def test_what_is_kept_has_the_same_times_and_none_of_the_words() -> None:
         "UID:a\nSUMMARY:Doctor\nDTSTART;TZID=Our Office:20270302T090000\nDURATION:PT1H\n"
         "RRULE:FREQ=WEEKLY;COUNT=2\nDESCRIPTION;LANGUAGE=en:A long story\n that goes on\n"
         "ATTENDEE:mailto:ana@example.test\nBEGIN:VALARM\nACTION:DISPLAY\nTRIGGER:-PT5M\n"
-        "DESCRIPTION:Now\nEND:VALARM\nTRANSP:OPAQUE",
+        "DESCRIPTION:Now\nEND:VALARM\nTRANSP:OPAQUE\n"
+        "X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE=Clinic:geo:1,2\n"
+        "X-GOOGLE-CONFERENCE:https://meet.test/secret",
+        head="X-WR-TIMEZONE:Europe/Berlin\nX-WR-CALNAME:Ana",
     )
     kept = recurring.bare(file)
-    for word in ("Doctor", "story", "goes on", "ana@", "VALARM", "Now"):
+    for word in (
+        "Doctor",
+        "story",
+        "goes on",
+        "ana@",
+        "VALARM",
+        "Now",
+        "Clinic",
+        "meet.test",
+        "CALNAME",
+    ):
         assert word not in kept
     assert "TRANSP:OPAQUE" in kept
+    assert "X-WR-TIMEZONE:Europe/Berlin" in kept
     before, after = (
         recurring.busy(recurring.read(each), within=MARCH, zone=AUCKLAND) for each in (file, kept)
     )

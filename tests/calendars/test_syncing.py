@@ -172,6 +172,13 @@ def test_an_event_deleted_outside_is_a_task_and_can_be_restored(booked: Connecte
     assert untouched(task)
 
 
+def test_an_event_of_ours_that_was_mangled_hides_nothing_else() -> None:
+    mangled = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\n{}END:VEVENT\r\nEND:VCALENDAR\r\n"
+    for line_ in ("", "DTSTART:soon\r\n", "DTSTART:20300101T090000Z\r\nDURATION:long\r\n"):
+        assert outside._found(mangled.format(line_)) == (None, "")
+    assert outside._found("nothing") == (None, "")
+
+
 @pytest.mark.long
 def test_an_event_deleted_outside_can_be_left_deleted(booked: Connected) -> None:
     (found,) = booked.events()

@@ -20,6 +20,7 @@ class Server(BaseHTTPRequestHandler):
     """Answers by the path: a redirect, a lot, a drip, or what was sent."""
 
     seen: list[str] = []
+    dripped = 0
 
     def do_GET(self) -> None:
         Server.seen.append(self.path)
@@ -27,6 +28,7 @@ class Server(BaseHTTPRequestHandler):
             for _ in range(100):
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n" if _ == 0 else b"X-A: b\r\n")
                 self.wfile.flush()
+                Server.dripped += 1
                 time.sleep(0.05)
             return
         if self.path in {"/large-redirect", "/packed"}:
@@ -35,6 +37,7 @@ class Server(BaseHTTPRequestHandler):
         if self.path.startswith("/to/"):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to"))
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         self.send_response(200)
@@ -63,7 +66,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    Server.seen = []
+    Server.seen, Server.dripped = [], 0
     http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{http.server_port}"
@@ -134,6 +137,16 @@ def test_headers_that_drip_meet_the_limit_as_well(server: str) -> None:
     """Each byte comes long before the socket's own timeout, which begins anew with each."""
     with pytest.raises(outbound.OutsideError, match="too long"):
         outbound.fetch("GET", f"{server}/drip-headers", timeout_seconds=0.3)
+
+
+def test_headers_that_drip_after_a_redirect_on_the_same_connection_do_too(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "protocol_version", "HTTP/1.1")  # connections are kept
+    with pytest.raises(outbound.OutsideError, match="too long"):
+        outbound.fetch("GET", f"{server}/to/drip-headers", timeout_seconds=0.3, redirects=1)
+    assert Server.seen == ["/to/drip-headers", "/drip-headers"]
+    assert Server.dripped < 100, "nobody listened to all of it"
 
 
 @pytest.mark.parametrize(
