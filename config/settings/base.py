@@ -163,7 +163,20 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
 }
 # Subscribers may be slow: they have a process of their own (Procfile), so that no other task waits.
-CELERY_TASK_ROUTES = {"members.send_webhooks": {"queue": "webhooks"}}
+# What waits for somebody else's server has queues and processes of its own: a calendar or a
+# subscriber that hangs keeps no mail and no settlement waiting.
+_CALENDAR_TASKS = [
+    "bookings.check_calendar",
+    "bookings.leave_calendar",
+    "bookings.read_calendar",
+    "bookings.sweep_calendar_events",
+    "bookings.write_calendar_event",
+    "bookings.write_calendars_of",
+]
+CELERY_TASK_ROUTES = {
+    "members.send_webhooks": {"queue": "webhooks"},
+    **{task: {"queue": "calendars"} for task in _CALENDAR_TASKS},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "holds-tidy-lapsed": {

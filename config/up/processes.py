@@ -13,8 +13,8 @@ from config.embedded.guard import die_with_parent
 from config.embedded.run import PROJECT, Run
 from config.up.procfile import command_lines
 
-NAMES = ("web", "worker", "hooks", "beat")
-PATIENT = {"hooks", "beat"}
+NAMES = ("web", "worker", "hooks", "calendars", "beat")
+PATIENT = {"hooks", "calendars", "beat"}
 
 
 class Reader(Process):

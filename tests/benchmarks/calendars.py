@@ -95,7 +95,9 @@ def _worker(on: Stage) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DATABASE_URL_WORKER": on.server.url(roles.WORKER),
     }
-    child = on.run.start("worker", ["/bin/sh", "-c", f"exec {command_lines()['worker']}"], env=env)
+    child = on.run.start(
+        "calendars", ["/bin/sh", "-c", f"exec {command_lines()['calendars']}"], env=env
+    )
     child.wait_until(lambda: "ready." in child.log.read_text(), 60)
 
 

@@ -77,8 +77,8 @@ class Instance:
 
     def wait(self) -> None:
         assert self.child is not None
-        ready = {"web": self._web_ready, "worker": self._worker_ready, "hooks": self._worker_ready}
-        self.child.wait_until(ready.get(self.kind, lambda: True), READY_SECONDS)
+        ready = {"web": self._web_ready, "beat": lambda: True}
+        self.child.wait_until(ready.get(self.kind, self._worker_ready), READY_SECONDS)
 
     def _web_ready(self) -> bool:
         try:
