@@ -25,7 +25,7 @@ class ConnectionForm(forms.ModelForm):
     """The password is entered and never shown: blank keeps the one that there is."""
 
     new_password = forms.CharField(
-        label="app password",
+        label="App password",
         required=False,
         max_length=254,
         strip=True,
@@ -91,6 +91,9 @@ class CalendarConnectionAdmin(ScopedAdmin):
         ("Busy times", {"fields": ("max_age_seconds", "busy_times")}),
         ("How it stands", {"fields": ("how_it_stands", "written", "checked")}),
     )
+
+    # Of one that is still to be connected there is nothing to say.
+    add_fieldsets: Any = (*fieldsets[:2], ("Busy times", {"fields": ("max_age_seconds",)}))
 
     # --- what is shown --------------------------------------------------------------------------
 
