@@ -50,10 +50,27 @@ class ConnectionForm(forms.ModelForm):
         return cleaned
 
 
+class ConnectedResourceForm(forms.ModelForm):
+    """Before the trigger refuses (`connected_resource_belongs`): an ICS address is only read,
+    whatever is ticked, and a pool is not blocked."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        connection, resource = cleaned.get("connection"), cleaned.get("resource")
+        if connection and connection.kind == "ics":
+            cleaned["writes"] = False
+        if resource and cleaned.get("reads") and resource.mode != "exclusive":
+            self.add_error(
+                "reads", "Busy times say nothing of how many units of a pool: untick it."
+            )
+        return cleaned
+
+
 class ConnectedResourceInline(ScopedInline):
     """What the calendar does for which resource."""
 
     model = ConnectedResource
+    form = ConnectedResourceForm
     fields = ("resource", "writes", "reads")
     delete_rank = MANAGER
     verbose_name = "resource"
@@ -100,6 +117,8 @@ class CalendarConnectionAdmin(ScopedAdmin):
     @display(description="state")
     def how_it_stands(self, connection: CalendarConnection) -> str:
         said = connection.get_state_display()
+        if connection.state == "waiting" and connection.kind == "caldav":
+            return "Not connected yet: choose the calendar"
         if connection.state != "connected":
             return str(said)
         if connection.write_failing_since is not None:
@@ -199,7 +218,7 @@ class CalendarConnectionAdmin(ScopedAdmin):
             return HttpResponseRedirect(self.change_url(connection.pk))
         by_url = {choice.url: choice for choice in choices}
         field = forms.ChoiceField(
-            label="calendar",
+            label="Calendar",
             choices=[(choice.url, choice.name) for choice in choices],
             initial=connection.url if connection.url in by_url else choices[0].url,
             widget=UnfoldAdminRadioSelectWidget,
