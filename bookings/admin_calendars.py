@@ -25,7 +25,7 @@ class ConnectionForm(forms.ModelForm):
     """The password is entered and never shown: blank keeps the one that there is."""
 
     new_password = forms.CharField(
-        label="app password",
+        label="App password",
         required=False,
         max_length=254,
         strip=True,
@@ -71,10 +71,27 @@ class ConnectionForm(forms.ModelForm):
                 self.add_error(field, error.message)
 
 
+class ConnectedResourceForm(forms.ModelForm):
+    """Before the trigger refuses (`connected_resource_belongs`): an ICS address is only read,
+    whatever is ticked, and a pool is not blocked."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        connection, resource = cleaned.get("connection"), cleaned.get("resource")
+        if connection and connection.kind == "ics":
+            cleaned["writes"] = False
+        if resource and cleaned.get("reads") and resource.mode != "exclusive":
+            self.add_error(
+                "reads", "Busy times say nothing of how many units of a pool: untick it."
+            )
+        return cleaned
+
+
 class ConnectedResourceInline(ScopedInline):
     """What the calendar does for which resource."""
 
     model = ConnectedResource
+    form = ConnectedResourceForm
     fields = ("resource", "writes", "reads")
     delete_rank = MANAGER
     verbose_name = "resource"
@@ -113,11 +130,16 @@ class CalendarConnectionAdmin(ScopedAdmin):
         ("How it stands", {"fields": ("how_it_stands", "written", "checked")}),
     )
 
+    # Of one that is still to be connected there is nothing to say.
+    add_fieldsets: Any = (*fieldsets[:2], ("Busy times", {"fields": ("max_age_seconds",)}))
+
     # --- what is shown --------------------------------------------------------------------------
 
     @display(description="state")
     def how_it_stands(self, connection: CalendarConnection) -> str:
         said = connection.get_state_display()
+        if connection.state == "waiting" and connection.kind == "caldav":
+            return "Not connected yet: choose the calendar"
         if connection.state != "connected":
             return str(said)
         if connection.write_failing_since is not None:
@@ -217,7 +239,7 @@ class CalendarConnectionAdmin(ScopedAdmin):
             return HttpResponseRedirect(self.change_url(connection.pk))
         by_url = {choice.url: choice for choice in choices}
         field = forms.ChoiceField(
-            label="calendar",
+            label="Calendar",
             choices=[(choice.url, choice.name) for choice in choices],
             initial=connection.url if connection.url in by_url else choices[0].url,
             widget=UnfoldAdminRadioSelectWidget,

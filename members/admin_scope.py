@@ -50,6 +50,8 @@ REFUSALS = {
     "group_membership_once": "Somebody is named twice.",
     "price_within_workspace": "Choose a group of the same workspace.",
     "feed_within_workspace": "Choose a resource or a location of the same workspace.",
+    "connected_resource_belongs": "A calendar serves resources of its own workspace; its busy "
+    "times block those that one books at a time, and an ICS address is only read.",
     "opening_hours_of_one_owner": "Opening hours belong to a location or to a resource.",
 }
 

@@ -25,7 +25,7 @@ from members.admin_scope import MANAGER, OWNER, ReadOnlyAdmin, ScopedAdmin, acce
 from members.admin_words import Deed, ask_then_do, link, said_moment
 from members.webhook_models import RETRY_HOURS, WebhookDelivery, WebhookEndpoint
 from members.webhook_states import DELETED, DELIVERED, DISABLED, ENABLED, FAILED, PENDING, STOPPED
-from members.webhook_types import MEANINGS
+from members.webhook_types import MEANINGS, TEST
 
 _LABELS = {
     "enabled": "success", "failing": "warning", "disabled": "danger", "delivered": "success",
@@ -320,7 +320,9 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             title=f"Send “{row.message.type}” to {row.endpoint.url} again",
             effects=[
                 "It is sent within seconds, with the same id: who has seen it can tell.",
-                f"Should it fail, it is tried again for {RETRY_HOURS // 24} days.",
+                "A test is tried once."
+                if row.message.type == TEST
+                else f"Should it fail, it is tried again for {RETRY_HOURS // 24} days.",
             ],
             button="Send it again",
             done="It is on its way.",

@@ -130,6 +130,19 @@ def test_a_delivery_shows_request_and_answer_and_is_replayed(
     assert first.id == second.id
 
 
+def test_replaying_says_how_long_it_is_tried(as_role: SignIn, endpoint: WebhookEndpoint) -> None:
+    tell(endpoint.workspace)
+    webhook_endpoints.send_test(endpoint.pk)
+    browser = as_role("manager")
+    said = {
+        row.message.type: browser.get(deed(row, "replay")).content.decode()
+        for row in WebhookDelivery.objects.all()
+    }
+    assert "A test is tried once." in said.pop("test.ping")
+    (other,) = said.values()
+    assert "it is tried again for 3 days" in other
+
+
 def test_clerks_and_others_see_none_of_it(as_role: SignIn, endpoint: WebhookEndpoint) -> None:
     tell(endpoint.workspace)
     (delivery,) = deliveries(endpoint)

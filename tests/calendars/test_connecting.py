@@ -59,8 +59,11 @@ def add(staff: Client, room: Resource, **fields: str) -> str:
             **fields,
         },
     )  # fmt: skip
-    assert answer.status_code == 302, answer.context["errors"]
+    assert answer.status_code == 302, str(answer.context["errors"])
     return str(answer.headers["Location"])
+
+
+ICS = {"kind": "ics", "url": "http://localhost:9/busy.ics"}
 
 
 def page(name: str, connection: CalendarConnection) -> str:
@@ -136,6 +139,32 @@ def test_a_wrong_password_is_said(radicale: Radicale, room: Resource, staff: Cli
     shown = staff.get(leads, follow=True).content.decode()
     assert "refuses this name and password" in shown
     assert CalendarConnection.objects.get().state == "waiting"
+
+
+def test_what_waits_is_said_as_it_is(room: Resource, staff: Client) -> None:
+    """Consent is Google's word: who connects by password is to choose the calendar."""
+    leads = add(staff, room, kind="caldav", url="http://localhost:9/", username="ana")
+    assert leads.endswith("/choose_calendar/")
+    shown = staff.get(page("change", CalendarConnection.objects.get())).content.decode()
+    assert "Not connected yet: choose the calendar" in shown
+    assert "Waiting for consent" not in shown
+
+
+def test_an_address_of_an_ics_file_is_only_read_whatever_is_ticked(
+    room: Resource, staff: Client
+) -> None:
+    """The form comes with "write bookings" ticked."""
+    add(staff, room, **ICS, **{"resources-0-reads": "on"})
+    connected = ConnectedResource.objects.get()
+    assert (connected.connection.state, connected.writes) == ("connected", False)
+    assert connected.reads
+
+
+def test_a_pool_is_not_blocked_and_the_form_says_so(staff: Client, room: Resource) -> None:
+    bikes = make_room(workspace=room.workspace, location=room.location, mode="pooled", capacity=3)
+    with pytest.raises(AssertionError, match="how many units of a pool"):
+        add(staff, bikes, **ICS, **{"resources-0-reads": "on"})
+    assert not CalendarConnection.objects.exists()
 
 
 def test_the_password_goes_to_no_other_server(radicale: Radicale) -> None:
