@@ -21,6 +21,16 @@ from members.models import Member
 _SESSION = "calendar_consent"
 
 
+class AddressField(forms.URLField):
+    """`webcal://` is how pages write the https address of a file that calendars subscribe to."""
+
+    def to_python(self, value: Any) -> str:
+        given = str(value or "").strip()
+        scheme, _, rest = given.partition("://")
+        web = scheme.lower() in {"webcal", "webcals"}
+        return str(super().to_python(f"https://{rest}" if web else given))
+
+
 class ConnectionForm(forms.ModelForm):
     """The password is entered and never shown: blank keeps the one that there is."""
 
@@ -34,6 +44,11 @@ class ConnectionForm(forms.ModelForm):
         ),
         help_text="Made at the calendar's provider for this purpose. Blank keeps the one we have.",
     )
+
+    class Meta:
+        model = CalendarConnection
+        fields = ("url",)  # and what the admin says
+        field_classes = {"url": AddressField}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -305,6 +305,12 @@ def test_without_a_client_google_is_not_offered(room: Resource, staff: Client) -
     assert "Google is not set up here" in answer.content.decode()
 
 
+def test_an_address_to_subscribe_to_is_an_https_one(room: Resource, staff: Client) -> None:
+    address = "webcal://calendars.example/club.ics"
+    add(staff, room, **{**ICS, "url": address}, **{"resources-0-reads": "on"})
+    assert CalendarConnection.objects.get().url == "https://calendars.example/club.ics"
+
+
 @override_settings(OUTBOUND_PRIVATE_ADDRESSES=False)
 @pytest.mark.parametrize("url", ["http://ics.test/a.ics", "https://127.0.0.1/a.ics"])
 def test_an_ics_address_is_public_and_encrypted(room: Resource, staff: Client, url: str) -> None:
