@@ -47,6 +47,7 @@ def script(lock_if_free: str, rooms: int) -> str:
     for name, value in {
         "workspace": ":w::uuid",
         "id": ":r::uuid",
+        "quantity": "1",
         "start": "now() + :slot::int * interval '1 minute'",
         "end": "now() + (:slot::int + 1) * interval '1 minute'",
     }.items():
