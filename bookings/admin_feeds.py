@@ -10,7 +10,7 @@ from unfold.enums import ActionVariant
 from bookings import ics_feeds
 from bookings.models import CalendarFeed
 from members.admin_filters import OpeningFilter
-from members.admin_scope import MANAGER, ScopedAdmin
+from members.admin_scope import MANAGER, RevocableAdmin
 from members.admin_words import Deed, ask_then_do
 from members.models import Member
 
@@ -31,7 +31,7 @@ class LiveFilter(OpeningFilter):
 
 
 @admin.register(CalendarFeed)
-class CalendarFeedAdmin(ScopedAdmin):
+class CalendarFeedAdmin(RevocableAdmin):
     """A link is a secret: managers make and see them. Members' own are not shown here."""
 
     view_rank = MANAGER
@@ -79,13 +79,6 @@ class CalendarFeedAdmin(ScopedAdmin):
             return
         obj.created_by = request.user if isinstance(request.user, Member) else None
         ics_feeds.save_new(obj)
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        live = self.get_queryset(request).filter(pk=object_id, revoked_at=None).exists()
-        return super().get_actions_detail(request, object_id) if live else []
-
-    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_change_permission(request, obj)
 
     @action(
         description="Revoke…",

@@ -29,6 +29,7 @@ from members.admin_scope import (
     NOBODY,
     OWNER,
     ReadOnlyAdmin,
+    RevocableAdmin,
     ScopedAdmin,
     access_of,
 )
@@ -219,7 +220,7 @@ def _is_last_owner(staff: Staff) -> bool:
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ScopedAdmin):
+class ApiKeyAdmin(RevocableAdmin):
     """Keys are made here and revoked; they are never deleted or un-revoked. Secret ones are shown
     once, publishable ones whenever one looks.
     """
@@ -281,13 +282,6 @@ class ApiKeyAdmin(ScopedAdmin):
             "back": self.change_url(obj.pk),
         }
         return TemplateResponse(request, "admin/surehold/secret.html", context)
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        live = self.get_queryset(request).filter(pk=object_id, revoked_at=None).exists()
-        return super().get_actions_detail(request, object_id) if live else []
-
-    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_change_permission(request, obj)
 
     @action(
         description="Revoke…",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from members.admin_scope import access_of
@@ -29,3 +30,18 @@ class ScopedRelatedFilter(admin.RelatedFieldListFilter):
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         rows = access_of(request).limit(field.related_model.objects.all(), "workspace")
         return [(row.pk, str(row)) for row in rows]
+
+
+class OpenFilter(OpeningFilter):
+    """Opens on what nobody has closed yet (`closed_at`)."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "Open"), ("closed", "Closed"), ("all", "All")]
+
+    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() != "closed")

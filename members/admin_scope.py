@@ -335,6 +335,17 @@ class ScopedAdmin(ScopedMixin, ModelAdmin):
         return reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[object_id])
 
 
+class RevocableAdmin(ScopedAdmin):
+    """Of what can be revoked for good (`revoked_at`): the deed is offered while it is live."""
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        live = self.get_queryset(request).filter(pk=object_id, revoked_at=None).exists()
+        return super().get_actions_detail(request, object_id) if live else []
+
+    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+
 class ReadOnlyMixin:
     """Rows that services write: the admin shows them, and history stays (INV-3, INV-7)."""
 

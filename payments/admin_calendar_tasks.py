@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -13,28 +12,13 @@ from unfold.enums import ActionVariant
 from bookings.models import CalendarTask
 from config.kernel.errors import DomainError
 from holds.admin import line_said
-from members.admin_filters import OpeningFilter
+from members.admin_filters import OpenFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, staff_actor
 from members.admin_words import Deed, ask_then_do, link, said_moment, said_window
 from members.models import Member
 from payments import calendar_deeds, cancelling, rescheduling
 
 _KIND = CalendarTask.Kind
-
-
-class OpenFilter(OpeningFilter):
-    """Opens on what waits for somebody."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "Open"), ("closed", "Closed"), ("all", "All")]
-
-    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(closed_at__isnull=self.value() != "closed")
 
 
 @admin.register(CalendarTask)

@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 
 from config.kernel.errors import DomainError
 from config.kernel.money import Money, minor_of
-from members.admin_filters import OpeningFilter
+from members.admin_filters import OpenFilter
 from members.admin_scope import MANAGER, ReadOnlyAdmin, access_of, explained, staff_actor
 from members.admin_words import ReasonForm, link, said_moment
 from payments.models import Finding
@@ -42,21 +42,6 @@ def offered(it: About) -> list[tuple[str, str]]:
         ("dismiss", "Dismiss…", True),
     ]
     return [(name, label) for name, label, is_offered in found if is_offered]
-
-
-class OpenFilter(OpeningFilter):
-    """Opens on what is still so."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "Open"), ("closed", "Closed"), ("all", "All")]
-
-    def queryset(self, request: Any, queryset: QuerySet) -> QuerySet:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(closed_at__isnull=self.value() != "closed")
 
 
 class NoteForm(ReasonForm):
